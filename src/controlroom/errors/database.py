@@ -1,0 +1,103 @@
+"""What a database can do to us."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Unpack
+
+from controlroom.errors.root import (
+    EX_DATAERR,
+    EX_IOERR,
+    EX_SOFTWARE,
+    ControlRoomError,
+    Disposition,
+    ErrorContext,
+    common_context,
+)
+from controlroom.errors.text import masked
+
+
+class DatabaseErrorContext(ErrorContext, total=False):
+    """Keyword arguments that every `DatabaseError` takes."""
+
+    sqlstate: str | None
+    table: str | None
+    row_index: int | None
+
+
+class DatabaseError(ControlRoomError):
+    """A database operation failed. ``.sqlstate``, ``.table`` and ``.row_index`` (0-based) where known."""
+
+    final_exit_code = EX_IOERR
+
+    def __init__(self, message: str, **context: Unpack[DatabaseErrorContext]) -> None:
+        sqlstate, table, row_index = (
+            context.pop("sqlstate", None),
+            context.pop("table", None),
+            context.pop("row_index", None),
+        )
+        super().__init__(message, **common_context(context))
+        self.sqlstate: str | None = sqlstate
+        self.table: str | None = table
+        self.row_index: int | None = row_index
+
+
+class DatabaseUnavailableError(DatabaseError):
+    """No connection, or it was lost before COMMIT was sent: nothing was written."""
+
+    default_disposition = Disposition.RETRY
+
+
+class TransactionConflictError(DatabaseError):
+    """Deadlock, serialization failure or lock timeout: the transaction was rolled back and can be run again."""
+
+    default_disposition = Disposition.RETRY
+
+
+class IntegrityViolationError(DatabaseError):
+    """A constraint refused the data."""
+
+    default_disposition = Disposition.QUARANTINE
+    final_exit_code = EX_DATAERR
+
+
+class QueryError(DatabaseError):
+    """The statement itself is wrong: syntax, unknown table or column, wrong parameters."""
+
+    final_exit_code = EX_SOFTWARE
+
+
+class DoomedTransactionError(DatabaseError):
+    """An error inside the unit was swallowed; the server would have rolled back silently. It was rolled back."""
+
+    final_exit_code = EX_SOFTWARE
+
+
+class PoolExhaustedError(DatabaseError):
+    """No connection became free in time. ``.holders`` names who has them, and for how long."""
+
+    default_disposition = Disposition.RETRY
+
+    def __init__(self, message: str, *, holders: Sequence[str] = (), **context: Unpack[DatabaseErrorContext]) -> None:
+        super().__init__(message, **context)
+        self.holders: tuple[str, ...] = tuple(masked(holder) for holder in holders)
+
+
+class CommitInDoubtError(DatabaseError):
+    """COMMIT was sent and not answered. ``.token``, ``.pid`` and ``.xid`` are the evidence to settle it with."""
+
+    default_disposition = Disposition.RECONCILE
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        token: str | None = None,
+        pid: int | None = None,
+        xid: str | None = None,
+        **context: Unpack[DatabaseErrorContext],
+    ) -> None:
+        super().__init__(message, **context)
+        self.token: str | None = token
+        self.pid: int | None = pid
+        self.xid: str | None = xid

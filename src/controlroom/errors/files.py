@@ -1,0 +1,78 @@
+"""What files and object stores can do to us."""
+
+from __future__ import annotations
+
+from typing import Unpack
+
+from controlroom.errors.root import EX_IOERR, EX_NOPERM, ControlRoomError, Disposition, ErrorContext, common_context
+from controlroom.errors.text import masked
+
+
+class FileErrorContext(ErrorContext, total=False):
+    """Keyword arguments that every `FileOperationError` takes."""
+
+    ref: str | None
+
+
+class FileOperationError(ControlRoomError):
+    """A file or object operation failed, locally or in an object store; ``.ref`` is its path or URL."""
+
+    final_exit_code = EX_IOERR
+
+    def __init__(self, message: str, **context: Unpack[FileErrorContext]) -> None:
+        ref = context.pop("ref", None)
+        super().__init__(message, **common_context(context))
+        self.ref: str | None = None if ref is None else masked(str(ref))
+
+
+class ObjectNotFoundError(FileOperationError):
+    """There is no such file or object."""
+
+
+class ObjectExistsError(FileOperationError):
+    """The name is taken and overwriting was not asked for. Nothing changed."""
+
+
+class ObjectChangedError(FileOperationError):
+    """The object is not the one that was expected (a precondition failed, or it changed while it was read)."""
+
+
+class ChecksumMismatchError(FileOperationError):
+    """The bytes are not those that were promised: ``.expected``, ``.actual``."""
+
+    def __init__(
+        self, message: str, *, expected: str = "", actual: str = "", **context: Unpack[FileErrorContext]
+    ) -> None:
+        super().__init__(message, **context)
+        self.expected: str = expected
+        self.actual: str = actual
+
+
+class StorageFullError(FileOperationError):
+    """No space or quota left."""
+
+
+class StorageAccessError(FileOperationError):
+    """Permission denied, or a read-only place."""
+
+    final_exit_code = EX_NOPERM
+
+
+class UnsafePathError(FileOperationError):
+    """A key or path would leave its root, or cannot be represented there."""
+
+
+class StorageUnavailableError(FileOperationError):
+    """The store did not answer, or is overloaded."""
+
+    default_disposition = Disposition.RETRY
+
+
+class PublicationInDoubtError(FileOperationError):
+    """The store did not answer; the object may be visible. ``.write_id`` tells our own write from a rival's."""
+
+    default_disposition = Disposition.RECONCILE
+
+    def __init__(self, message: str, *, write_id: str | None = None, **context: Unpack[FileErrorContext]) -> None:
+        super().__init__(message, **context)
+        self.write_id: str | None = write_id
