@@ -1,0 +1,148 @@
+"""The only home of time and sleep, and of the ambient deadline that every wait is cut to.
+
+Nothing else in the package reads a clock, so a test that installs another one (`controlroom.testing.ManualClock`)
+controls all of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Protocol
+
+from controlroom import shutdown
+from controlroom.policy.deadline import Deadline
+
+__all__ = [
+    "Clock",
+    "SystemClock",
+    "asleep",
+    "current_deadline",
+    "deadline",
+    "installed",
+    "monotonic_s",
+    "sleep",
+    "utcnow",
+]
+
+
+class Clock(Protocol):
+    """What the package knows of time."""
+
+    def utcnow(self) -> datetime:
+        """Return the wall-clock time as an aware UTC datetime: for records, never for measuring."""
+
+    def monotonic_s(self) -> float:
+        """Return seconds of a clock that never goes back: for measuring, never for records."""
+
+    def sleep(self, seconds: float) -> None:
+        """Block for *seconds*."""
+
+    async def asleep(self, seconds: float) -> None:
+        """Let other tasks run for *seconds*."""
+
+
+class SystemClock:
+    """The machine's own clocks. Sleeps end early when the process is asked to stop."""
+
+    def utcnow(self) -> datetime:
+        """Return the wall-clock time as an aware UTC datetime."""
+        return datetime.now(UTC)
+
+    def monotonic_s(self) -> float:
+        """Return ``time.monotonic()``."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Block for *seconds*, or until a shutdown is requested."""
+        if shutdown.armed():
+            shutdown.wait(seconds)
+        else:
+            time.sleep(seconds)
+
+    async def asleep(self, seconds: float) -> None:
+        """Let other tasks run for *seconds*, or until a shutdown is requested."""
+        if not shutdown.armed():
+            await asyncio.sleep(seconds)
+            return
+        loop, woken = asyncio.get_running_loop(), asyncio.Event()
+        with shutdown.on_request(lambda: loop.call_soon_threadsafe(woken.set)):
+            if not shutdown.requested():
+                await asyncio.wait([asyncio.ensure_future(woken.wait())], timeout=seconds)
+
+
+_clock: Clock = SystemClock()
+_ambient: ContextVar[Deadline | None] = ContextVar("controlroom_deadline", default=None)
+
+
+@contextmanager
+def installed(clock: Clock) -> Iterator[None]:
+    """Use *clock* in the whole process while the block runs. For tests."""
+    global _clock  # noqa: PLW0603 - one process, one time
+    before, _clock = _clock, clock
+    try:
+        yield
+    finally:
+        _clock = before
+
+
+def utcnow() -> datetime:
+    """Return the wall-clock time as an aware UTC datetime."""
+    return _clock.utcnow()
+
+
+def monotonic_s() -> float:
+    """Return seconds of a clock that never goes back."""
+    return _clock.monotonic_s()
+
+
+def sleep(seconds: float) -> None:
+    """Block for *seconds*.
+
+    Raises:
+        ShutdownRequested: The process was asked to stop before or meanwhile: a wait is a safe point.
+    """
+    shutdown.raise_if_requested()
+    _clock.sleep(max(0.0, seconds))
+    shutdown.raise_if_requested()
+
+
+async def asleep(seconds: float) -> None:
+    """Let other tasks run for *seconds*; see `sleep`."""
+    shutdown.raise_if_requested()
+    await _clock.asleep(max(0.0, seconds))
+    shutdown.raise_if_requested()
+
+
+@contextmanager
+def deadline(timeout_s: float) -> Iterator[Deadline]:
+    """Give everything inside the block *timeout_s* seconds from now.
+
+    Every request, retry wait, lease and statement below is cut to what is left. Deadlines nest and only ever tighten.
+    The deadline follows ``await`` and new asyncio tasks; a new thread starts without one.
+
+    Args:
+        timeout_s: Seconds, zero or more.
+
+    Raises:
+        ConfigError: *timeout_s* is negative or not a finite number.
+
+    Guarantees:
+        Nothing that waits *in controlroom* waits past it. Not promised: that the block itself is interrupted; your own
+        code is not.
+    """
+    tightest = Deadline.after(timeout_s, monotonic_s).tightest(_ambient.get())
+    token = _ambient.set(tightest)
+    try:
+        yield tightest
+    finally:
+        _ambient.reset(token)
+
+
+def current_deadline() -> Deadline | None:
+    """Return the ambient deadline, or None where nobody set one."""
+    return _ambient.get()

@@ -1,0 +1,98 @@
+"""The request to stop, seen from below: hosts set it from a signal handler, work looks at it where stopping is safe.
+
+A safe point is between two units of work, in a wait, or wherever a loop says so with `raise_if_requested`. The flag
+belongs to the process, as the signal does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal as signals
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from select import select
+
+from controlroom.errors import ShutdownRequested
+
+__all__ = ["on_request", "raise_if_requested", "request", "requested", "reset", "wait"]
+
+_signal: int | None = None
+_listeners: dict[object, Callable[[], object]] = {}
+_wake: tuple[socket.socket, socket.socket] | None = None
+
+
+def arm() -> None:
+    """Make waits interruptible. Called by a host before it installs its signal handlers.
+
+    A socket pair, not a `threading.Event`: ``Event.set()`` in a handler deadlocks when the signal arrives while the
+    same thread is inside ``Event.wait()`` (its lock is not reentrant); a byte on a socket cannot.
+    """
+    global _wake  # noqa: PLW0603 - one process, one flag
+    if _wake is None:
+        _wake = socket.socketpair()
+        for end in _wake:
+            end.settimeout(0)
+
+
+def request(signal: int = signals.SIGTERM) -> None:
+    """Ask all work in this process to stop at its next safe point. Safe to call in a signal handler; sticks."""
+    global _signal  # noqa: PLW0603 - one process, one flag
+    if _signal is None:
+        _signal = int(signal)
+    if _wake is not None:
+        with contextlib.suppress(BlockingIOError):  # full: it has been readable for long
+            _wake[1].send(b"\0")
+    for listener in tuple(_listeners.values()):
+        listener()
+
+
+def requested() -> bool:
+    """Tell whether this process was asked to stop."""
+    return _signal is not None
+
+
+def raise_if_requested() -> None:
+    """Mark a safe point.
+
+    Raises:
+        ShutdownRequested: This process was asked to stop.
+    """
+    if _signal is not None:
+        name = signals.Signals(_signal).name
+        message = f"{name} was received: stopped at a safe point. Nothing is half done; start again to go on."
+        raise ShutdownRequested(message, signal=_signal)
+
+
+def wait(timeout_s: float) -> None:
+    """Return after *timeout_s* seconds, or at once when a shutdown is requested. Needs `arm`."""
+    if _wake is None:
+        message = "shutdown.wait() needs arm() first"
+        raise RuntimeError(message)
+    select([_wake[0]], [], [], timeout_s)
+
+
+def armed() -> bool:
+    """Tell whether waits can be interrupted."""
+    return _wake is not None
+
+
+@contextmanager
+def on_request(listener: Callable[[], object]) -> Iterator[None]:
+    """Call *listener* when a shutdown is requested, from the signal handler: it may only set flags and wake loops."""
+    key = object()
+    _listeners[key] = listener
+    try:
+        yield
+    finally:
+        del _listeners[key]
+
+
+def reset() -> None:
+    """Forget the request and close the wake-up sockets. For hosts that live on (and for tests)."""
+    global _signal, _wake  # noqa: PLW0603 - one process, one flag
+    _signal = None
+    if _wake is not None:
+        for end in _wake:
+            end.close()
+    _wake = None
