@@ -1,0 +1,241 @@
+"""Every check of the project. A gate that looked at nothing fails: each one counts what it saw.
+
+nox                 all that a change must pass
+nox -s demo         the demonstration, offline
+nox -s tests-3.12   one interpreter; further arguments after -- go to pytest
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.5.1"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.reuse_venv = "yes"
+nox.options.download_python = "never"
+# Nox would fail under CI for each missing interpreter. Here it says which it skips; `require_an_interpreter` has the last word.
+nox.options.error_on_missing_interpreters = False
+nox.options.sessions = ["lint", "contracts", "typing", "docs", "tests", "lowest", "examples", "wheel"]
+
+PYTHONS = ("3.11", "3.12", "3.13")
+ROOT = Path(__file__).parent
+PACKAGE = ROOT / "src" / "controlroom"
+EXAMPLE_PATHS = [path for path in ("examples", "tests/docs") if (ROOT / path).is_dir()]
+
+
+def runs(python: Path, version: str) -> bool:
+    """Whether *python* is a working interpreter of that version: a pyenv shim may answer that it is not installed."""
+    probe = [str(python), "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
+    try:
+        done = subprocess.run(probe, capture_output=True, text=True, timeout=30, check=False)
+    except OSError:
+        return False
+    return done.stdout.strip() == version
+
+
+def find(version: str) -> Path | None:
+    """The interpreter of that version on PATH or under pyenv; the one that runs nox first, since it certainly works."""
+    name = f"python{version}"
+    pyenv = sorted(Path.home().glob(f".pyenv/versions/{version}*/bin/{name}"))
+    on_path = [Path(folder) / name for folder in os.get_exec_path()]
+    candidates = [Path(sys.base_prefix) / "bin" / name, *on_path, *pyenv]
+    return next((path for path in candidates if path.is_file() and runs(path, version)), None)
+
+
+FOUND = {version: python for version in PYTHONS if (python := find(version))}
+# Nox looks interpreters up on PATH; those under pyenv are put there, behind nothing that would shadow them.
+os.environ["PATH"] = os.pathsep.join([*{str(python.parent): 0 for python in FOUND.values()}, os.environ["PATH"]])
+FIRST = next(iter(FOUND), None)
+
+
+def require_an_interpreter(session: nox.Session) -> None:
+    """Say which interpreters are absent; fail when all are."""
+    for version in PYTHONS:
+        if version not in FOUND:
+            session.warn(f"SKIPPED: no Python {version} on PATH or under ~/.pyenv/versions; its tests did not run")
+    if not FOUND:
+        session.error(f"none of Python {', '.join(PYTHONS)} was found: no test can run")
+
+
+def count(session: nox.Session, pattern: str, output: str | None, what: str) -> int:
+    """The number that *pattern* finds in *output*; none, or zero, fails the gate."""
+    found = re.search(pattern, output or "")
+    number = int(found.group(1)) if found else 0
+    if number == 0:
+        session.error(f"the gate looked at nothing: no {what} in\n{output}")
+    session.log(f"{number} {what}")
+    return number
+
+
+def source_modules() -> list[Path]:
+    """Every Python file of the package."""
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+@nox.session(default=False)
+def interpreters(session: nox.Session) -> None:
+    """Which interpreters the tests run on."""
+    require_an_interpreter(session)
+    for version, python in FOUND.items():
+        session.log(f"Python {version}: {python}")
+
+
+@nox.session(python=FIRST)
+def lint(session: nox.Session) -> None:
+    """Ruff: every rule but those that pyproject.toml gives a reason against."""
+    session.install("ruff>=0.14")
+    files = session.run("ruff", "check", "--show-files", silent=True)
+    count(session, r"(\d+)", str(len((files or "").split())), "files to lint")
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+
+
+@nox.session(python=FIRST)
+def contracts(session: nox.Session) -> None:
+    """import-linter: the tower stands, and no module stands outside it."""
+    # Editable, since lint-imports reads the installed copy: of a stale wheel it would report yesterday's imports.
+    session.install("--editable", ".", "import-linter>=2.5")
+    report = session.run("lint-imports", "--no-cache", silent=True)
+    session.log(report)
+    seen = count(session, r"Analyzed (\d+) files", report, "modules analysed")
+    if seen != len(source_modules()):
+        session.error(f"{seen} modules analysed, but {len(source_modules())} files in {PACKAGE}")
+    count(session, r"Contracts: (\d+) kept, 0 broken", report, "contracts kept")
+
+
+@nox.session(python=FIRST)
+def typing(session: nox.Session) -> None:
+    """Mypy in strict mode; basedpyright: every public symbol has a known type."""
+    session.install("--editable", ".[demo,asyncpg,postgres,speed]", "basedpyright>=1.30", "mypy>=1.18", "pytest>=9.0")
+    checked = [path for path in ("src", "tests/typing", "examples") if (ROOT / path).is_dir()]
+    session.run("mypy", *checked)
+    # From the environment that has the package: outside it, verifytypes is content with 0 symbols.
+    report = session.run("basedpyright", "--ignoreexternal", "--verifytypes", "controlroom", silent=True)
+    count(session, r"with known type: (\d+)", report, "exported symbols with a known type")
+    if "completeness score: 100%" not in (report or ""):
+        session.error(f"the public surface is not completely typed:\n{report}")
+
+
+@nox.session(python=FIRST)
+def docs(session: nox.Session) -> None:
+    """The documentation builds without a warning."""
+    session.install("--editable", ".[docs]")
+    site = Path(session.create_tmp()) / "site"
+    shutil.rmtree(site, ignore_errors=True)
+    session.run("mkdocs", "build", "--strict", "--quiet", "--site-dir", str(site))
+    pages = [page for page in site.rglob("index.html") if page.stat().st_size > 0]
+    sources = list((ROOT / "docs").rglob("*.md"))
+    if len(pages) < len(sources) or not sources:
+        session.error(f"{len(pages)} pages built from {len(sources)} sources")
+    session.log(f"{len(pages)} pages built")
+
+
+@nox.session(python=PYTHONS if FOUND else None)  # nox skips what is missing; with nothing found, the body must say so
+def tests(session: nox.Session) -> None:
+    """The whole suite; on the first interpreter found, with branch coverage."""
+    require_an_interpreter(session)
+    session.install("--editable", ".[test]")
+    if session.python != FIRST or session.posargs:
+        session.run("pytest", "-q", *session.posargs)
+        return
+    data = Path(session.create_tmp()) / "coverage"
+    measure(session, data, "pytest", "-q")
+    session.run("coverage", "report", f"--data-file={data}")
+    # Decisions are proved where they are made: by their own unit tests, not by what happens to pass through them.
+    policy = data.with_name("coverage-of-policy")
+    measure(session, policy, "pytest", "-q", "tests/unit/policy")
+    session.run("coverage", "report", f"--data-file={policy}", "--include=src/controlroom/policy/*", "--fail-under=100")
+
+
+def measure(session: nox.Session, data: Path, *command: str) -> None:
+    """Run *command* under coverage into *data*, its subprocesses included."""
+    for old in data.parent.glob(f"{data.name}*"):
+        old.unlink()
+    session.run("coverage", "run", f"--data-file={data}", "-m", *command, env={"COVERAGE_FILE": str(data)})
+    session.run("coverage", "combine", "--quiet", f"--data-file={data}")
+
+
+@nox.session(python=FIRST)
+def lowest(session: nox.Session) -> None:
+    """The suite against the lowest versions that pyproject.toml admits."""
+    session.install("uv")
+    lowest_direct = ["uv", "pip", "install", "--python", str(Path(session.virtualenv.location)), "--reinstall"]
+    session.run(
+        *lowest_direct, "--resolution", "lowest-direct", "--editable", ".[aiosqlite,asyncpg,demo,postgres,speed]"
+    )
+    # The tools stay current; what is installed already satisfies them and stays low.
+    session.run("uv", "pip", "install", "--python", str(Path(session.virtualenv.location)), "--editable", ".[test]")
+    session.run("pytest", "-q", *session.posargs)
+
+
+@nox.session(python=FIRST)
+def examples(session: nox.Session) -> None:
+    """The examples' own tests, and every Python block of the README and the documentation."""
+    session.install("--editable", ".[test]")
+    session.run("pytest", "-q", *EXAMPLE_PATHS)
+
+
+@nox.session(python=FIRST, reuse_venv=False)
+def wheel(session: nox.Session) -> None:
+    """Build, look inside, install, and test what a user would get, with the source tree out of reach."""
+    session.install("build")
+    work = Path(session.create_tmp()) / "wheel"
+    shutil.rmtree(work, ignore_errors=True)
+    session.run("python", "-m", "build", "--outdir", str(work / "dist"), silent=True)
+    built = next((work / "dist").glob("*.whl"))
+    inspect(session, built)
+    session.install(f"{built}[test]")
+    for path in ("tests", "pyproject.toml"):
+        copy = shutil.copytree if (ROOT / path).is_dir() else shutil.copy
+        copy(ROOT / path, work / path)
+    session.chdir(work)
+    origin = session.run("python", "-c", "import controlroom; print(controlroom.__file__)", silent=True)
+    if "site-packages" not in (origin or ""):
+        session.error(f"the source tree is not out of reach: {origin}")
+    session.run("pytest", "-q", "tests/surface", "tests/unit")
+
+
+def inspect(session: nox.Session, built: Path) -> None:
+    """Every module and py.typed, and nothing else."""
+    with zipfile.ZipFile(built) as archive:
+        names = set(archive.namelist())
+    expected = {str(path.relative_to(PACKAGE.parent)) for path in [*source_modules(), PACKAGE / "py.typed"]}
+    if missing := sorted(expected - names):
+        session.error(f"{built.name} lacks {missing}")
+    if foreign := sorted(name for name in names - expected if not re.match(r"controlroom-[^/]+\.dist-info/", name)):
+        session.error(f"{built.name} holds {foreign}")
+    session.log(f"{len(expected)} files in {built.name}")
+
+
+@nox.session(python=FIRST, default=False)
+def demo(session: nox.Session) -> None:
+    """The demonstration: a day of flights, through every kind of failure. Offline."""
+    session.install("--editable", ".[demo]")
+    session.run("python", "examples/ingest_flights/run_sync.py", *session.posargs)
+
+
+@nox.session(python=FIRST, default=False)
+def benchmarks(session: nox.Session) -> None:
+    """Side by side with peers, as ratios."""
+    found = sorted(path for path in (ROOT / "benchmarks").glob("*.py") if not path.name.startswith("_"))
+    if not found:
+        session.error("there is no benchmark to run")
+    session.install("--editable", ".[test]")
+    for path in found:
+        session.run("python", str(path), *session.posargs)
+
+
+@nox.session(python=FIRST, default=False)
+def mutation(session: nox.Session) -> None:
+    """Mutants of the decisions, the taxonomy and the redaction; survivors are listed."""
+    session.install("--editable", ".[test]", "mutmut>=3.3")
+    session.run("mutmut", "run", *session.posargs)
+    session.run("mutmut", "results")

@@ -1,0 +1,23 @@
+"""Hypothesis profiles for every test.
+
+`ci` draws the same examples on every run, so that a red run can be repeated; `nightly` looks further. No profile has a
+deadline: how fast a machine is, is not what a test here decides.
+"""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("dev", deadline=None)
+settings.register_profile(
+    "ci",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],  # two shared cores may be slow for reasons of their own
+)
+settings.register_profile("nightly", deadline=None, max_examples=5_000, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))
