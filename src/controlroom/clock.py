@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Protocol
@@ -70,9 +70,15 @@ class SystemClock:
             await asyncio.sleep(seconds)
             return
         loop, woken = asyncio.get_running_loop(), asyncio.Event()
-        with shutdown.on_request(lambda: loop.call_soon_threadsafe(woken.set)):
+
+        def wake() -> None:
+            with suppress(RuntimeError):  # a loop that was closed under its sleepers: nobody is left to wake
+                loop.call_soon_threadsafe(woken.set)
+
+        with shutdown.on_request(wake), suppress(TimeoutError):
             if not shutdown.requested():
-                await asyncio.wait([asyncio.ensure_future(woken.wait())], timeout=seconds)
+                async with asyncio.timeout(seconds):
+                    await woken.wait()
 
 
 _clock: Clock = SystemClock()
@@ -123,7 +129,8 @@ def deadline(timeout_s: float) -> Iterator[Deadline]:
     """Give everything inside the block *timeout_s* seconds from now.
 
     Every request, retry wait, lease and statement below is cut to what is left. Deadlines nest and only ever tighten.
-    The deadline follows ``await`` and new asyncio tasks; a new thread starts without one.
+    The deadline follows ``await`` and new asyncio tasks; a new thread starts without one. Do not hold it across a
+    ``yield``: it would be the caller's, too.
 
     Args:
         timeout_s: Seconds, zero or more.

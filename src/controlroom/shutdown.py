@@ -7,15 +7,18 @@ belongs to the process, as the signal does.
 from __future__ import annotations
 
 import contextlib
+import os
 import signal as signals
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from select import select
+from select import POLLIN, poll
 
 from controlroom.errors import ShutdownRequested
 
-__all__ = ["on_request", "raise_if_requested", "request", "requested", "reset", "wait"]
+__all__ = ["arm", "armed", "on_request", "raise_if_requested", "request", "requested", "reset", "wait"]
+
+_LONGEST_POLL_MS = 2**31 - 1  # poll(2) takes an int
 
 _signal: int | None = None
 _listeners: dict[object, Callable[[], object]] = {}
@@ -41,7 +44,7 @@ def request(signal: int = signals.SIGTERM) -> None:
     if _signal is None:
         _signal = int(signal)
     if _wake is not None:
-        with contextlib.suppress(BlockingIOError):  # full: it has been readable for long
+        with contextlib.suppress(OSError):  # full: it has been readable for long; or the handler interrupted `reset`
             _wake[1].send(b"\0")
     for listener in tuple(_listeners.values()):
         listener()
@@ -65,11 +68,13 @@ def raise_if_requested() -> None:
 
 
 def wait(timeout_s: float) -> None:
-    """Return after *timeout_s* seconds, or at once when a shutdown is requested. Needs `arm`."""
+    """Return after *timeout_s* seconds (24 days at most), or at once when a shutdown is requested. Needs `arm`."""
     if _wake is None:
         message = "shutdown.wait() needs arm() first"
         raise RuntimeError(message)
-    select([_wake[0]], [], [], timeout_s)
+    poller = poll()  # not select(2), which knows no descriptor above 1023
+    poller.register(_wake[0], POLLIN)
+    poller.poll(min(timeout_s * 1000, _LONGEST_POLL_MS))
 
 
 def armed() -> bool:
@@ -96,3 +101,16 @@ def reset() -> None:
         for end in _wake:
             end.close()
     _wake = None
+
+
+def _arm_anew() -> None:
+    """Give a forked child sockets of its own: through shared ones, its SIGTERM would end every wait of the parent."""
+    global _wake  # noqa: PLW0603 - one process, one flag
+    if _wake is not None:
+        for end in _wake:
+            end.close()
+        _wake = None
+        arm()
+
+
+os.register_at_fork(after_in_child=_arm_anew)

@@ -32,6 +32,9 @@ __all__ = [
     "drive_async",
 ]
 
+# Importing the submodule put it here under its name; `from controlroom.policy import deadline` is to give the function.
+globals().pop("deadline")
+
 
 def __getattr__(name: str) -> Any:
     if name in {"RetryPolicy", "current_deadline", "deadline"}:

@@ -7,12 +7,12 @@ import threading
 from dataclasses import dataclass, field
 from typing import Literal
 
-from controlroom.errors import ConfigError, ControlRoomError, Disposition
+from controlroom.errors import ConfigError, ControlRoomError, Disposition, ShutdownRequested
 from controlroom.policy.backoff import Backoff
 
 __all__ = ["Decision", "GiveUp", "RetryAfter", "RetryBudget", "judge"]
 
-Rule = Literal["disposition", "attempts", "longest wait", "elapsed", "deadline", "budget"]
+Rule = Literal["disposition", "shutdown", "attempts", "longest wait", "elapsed", "deadline", "budget"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def judge(  # noqa: PLR0911 - a list of limits, each with its own answer; one re
         draw: A random number in [0, 1) for the jitter.
         elapsed_s: Seconds since the first attempt began.
         max_elapsed_s: No retry may begin later than this many seconds after the first attempt began.
-        max_wait_s: The longest single wait, seconds; being asked for more ends the series.
+        max_wait_s: The longest single wait, seconds: the schedule is cut to it; being asked for more ends the series.
         remaining_s: Seconds left before the deadline. A wait that does not fit is not begun.
         budget_left: Whether the shared budget still has a token.
     """
@@ -65,10 +65,12 @@ def judge(  # noqa: PLR0911 - a list of limits, each with its own answer; one re
         return GiveUp(f"{type(error).__name__} is not known to be worth repeating")
     if error.disposition is not Disposition.RETRY:
         return GiveUp(f"{type(error).__name__} says {error.disposition.value}: repeating cannot help or could harm")
+    if isinstance(error, ShutdownRequested):  # its RETRY speaks to whoever starts the process again
+        return GiveUp("this process was asked to stop", "shutdown")
     if attempt >= attempts:
         return GiveUp(f"attempt {attempt} of {attempts} failed", "attempts")
-    wait_s, reason = _wait(error, attempt, backoff, draw)
-    if wait_s > max_wait_s:
+    wait_s, reason = _wait(error, min(backoff.delay_s(attempt, draw), max_wait_s))
+    if wait_s > max_wait_s or math.isinf(wait_s):
         return GiveUp(f"{reason}; the longest wait allowed is {max_wait_s:.1f} s", "longest wait")
     if max_elapsed_s is not None and elapsed_s + wait_s > max_elapsed_s:
         left_s = max(0.0, max_elapsed_s - elapsed_s)
@@ -82,16 +84,16 @@ def judge(  # noqa: PLR0911 - a list of limits, each with its own answer; one re
     return RetryAfter(wait_s, f"{reason}; attempt {attempt} of {attempts} failed")
 
 
-def _wait(error: ControlRoomError, attempt: int, backoff: Backoff, draw: float) -> tuple[float, str]:
+def _wait(error: ControlRoomError, own_s: float) -> tuple[float, str]:
+    """Return the wait that the other side asked for, or else *own_s*, and why."""
     asked_s = error.retry_after_s
     if asked_s is None or math.isnan(asked_s):
-        wait_s = backoff.delay_s(attempt, draw)
-        return wait_s, f"{type(error).__name__}: backing off {wait_s:.1f} s"
+        return own_s, f"{type(error).__name__}: backing off {own_s:.1f} s"
     wait_s = max(0.0, asked_s)
     return wait_s, f"{type(error).__name__}: the other side asked for {wait_s:.1f} s"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)  # a bucket is itself, however full: policies that share one stay hashable
 class RetryBudget:
     """Tokens for retries, shared by many callers: when everything fails, retries stop instead of doubling the load.
 
@@ -110,7 +112,7 @@ class RetryBudget:
     refill_per_s: float
     _left: float = field(init=False, repr=False)
     _refilled_at_s: float | None = field(init=False, default=None, repr=False)
-    _lock: threading.Lock = field(init=False, default_factory=threading.Lock, repr=False, compare=False)
+    _lock: threading.Lock = field(init=False, default_factory=threading.Lock, repr=False)
 
     def __post_init__(self) -> None:
         """Start full."""
@@ -129,7 +131,9 @@ class RetryBudget:
         with self._lock:
             level = self._level(now_s)
             taken = level >= 1
-            self._left, self._refilled_at_s = (level - 1 if taken else level), now_s
+            self._left = level - 1 if taken else level
+            # Two threads may arrive in the other order than they read the clock: no second is paid out twice.
+            self._refilled_at_s = now_s if self._refilled_at_s is None else max(now_s, self._refilled_at_s)
             return taken
 
     def _level(self, now_s: float) -> float:

@@ -1,0 +1,32 @@
+"""Walking a list that a server hands out in pages: pure, and the same for both colours."""
+
+from __future__ import annotations
+
+from controlroom.policy.pagination.counting import OffsetPagination, PageNumberPagination
+from controlroom.policy.pagination.pages import Page, PageRequest, PageResponse
+from controlroom.policy.pagination.paths import Path
+from controlroom.policy.pagination.styles import (
+    CursorPagination,
+    LinkHeaderPagination,
+    NextUrlPagination,
+    Pagination,
+    SinglePage,
+)
+from controlroom.policy.pagination.walk import FetchPage, Walk, WalkReport
+
+__all__ = [
+    "CursorPagination",
+    "FetchPage",
+    "LinkHeaderPagination",
+    "NextUrlPagination",
+    "OffsetPagination",
+    "Page",
+    "PageNumberPagination",
+    "PageRequest",
+    "PageResponse",
+    "Pagination",
+    "Path",
+    "SinglePage",
+    "Walk",
+    "WalkReport",
+]

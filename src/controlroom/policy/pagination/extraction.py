@@ -1,0 +1,42 @@
+"""The records of a body, or the reason why it has none to give."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from controlroom.errors import APIContractError
+from controlroom.policy.pagination.paths import MISSING, Path, value_at
+
+__all__ = ["records_in"]
+
+
+def records_in(body: Any, path: Path | None) -> list[Any]:
+    """Return the records at *path* in *body*; without a path, the body is the list. Null there is an empty list.
+
+    Raises:
+        APIContractError: There is nothing there, or no list; or nothing but a reported error, whatever the status said.
+    """
+    found = body if path is None else value_at(body, path)
+    place = "its body" if path is None else f'"{path}"'
+    if found is MISSING:
+        raise _wrong_shape(body, f"has no {place}")
+    if not found and _error_in(body):
+        raise _wrong_shape(body, f"reports an error and has nothing in {place}")
+    if found is None and path is not None:
+        return []
+    if not isinstance(found, list | tuple):
+        raise _wrong_shape(body, f"has a {type(found).__name__} instead of a list as {place}")
+    return list(found)
+
+
+def _error_in(body: Any) -> Any:
+    return (body.get("error") or body.get("errors")) if isinstance(body, Mapping) else None
+
+
+def _wrong_shape(body: Any, what: str) -> APIContractError:
+    keys = ", ".join(map(str, list(body)[:10])) if isinstance(body, Mapping) else ""
+    shape = f"an object with {keys or 'nothing'}" if isinstance(body, Mapping) else f"a {type(body).__name__}"
+    reported = f" It reports: {str(_error_in(body))[:200]}." if _error_in(body) else ""
+    message = f"The answer {what}; it is {shape}.{reported} The page was not handed out."
+    return APIContractError(message, body_excerpt=repr(body)[:500])

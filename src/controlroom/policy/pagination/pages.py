@@ -1,0 +1,110 @@
+"""What a pagination sees: the request for a page, and what came back."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, Self, TypeVar
+from urllib.parse import urljoin
+
+from controlroom.errors import ConfigError
+from controlroom.policy.pagination.paths import MISSING, value_at
+
+__all__ = ["Page", "PageRequest", "PageResponse"]
+
+RecordT = TypeVar("RecordT")
+
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+
+
+@dataclass(frozen=True, slots=True)
+class PageRequest:
+    """The request for one page, without credentials.
+
+    Attributes:
+        method: "GET" or another, upper case.
+        url: Absolute; may hold a query of its own, which is sent as it stands.
+        params: Query parameters added to the URL.
+        json: The body, or None.
+    """
+
+    method: str
+    url: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    json: Any = None
+
+    @property
+    def pages_in_body(self) -> bool:
+        """Whether paging values travel in the JSON body: for POST, PUT and PATCH, and whatever else has a body."""
+        return self.json is not None or self.method in _WITH_BODY
+
+    def value(self, name: str) -> Any:
+        """Return the paging value *name*, or None; in a body *name* is a dotted path."""
+        if not self.pages_in_body:
+            return self.params.get(name)
+        found = value_at(self.json, name) if isinstance(self.json, Mapping) else MISSING
+        return None if found is MISSING else found
+
+    def with_value(self, name: str, value: Any) -> Self:
+        """Return this request with the paging value *name* set: in the query, or in the body as a dotted path.
+
+        Raises:
+            ConfigError: The body is not an object, so it has no place for a named value.
+        """
+        if not self.pages_in_body:
+            return replace(self, params={**self.params, name: value})
+        return replace(self, json=_with_entry({} if self.json is None else self.json, name.split("."), value))
+
+    def at(self, url: str) -> Self:
+        """Return this request for *url*, absolute or relative to the present one. The link is complete: no params."""
+        return replace(self, url=urljoin(self.url, url), params={})
+
+    def digest(self) -> bytes:
+        """Return a short fingerprint: equal requests have equal ones."""
+        facts = [self.method, self.url, dict(self.params), self.json]
+        return hashlib.blake2b(json.dumps(facts, sort_keys=True, default=str).encode(), digest_size=12).digest()
+
+
+def _with_entry(body: Any, parts: Sequence[str], value: Any) -> dict[str, Any]:
+    if not isinstance(body, Mapping):
+        message = f'The body has no place for "{parts[0]}": paging through a body needs a JSON object there.'
+        raise ConfigError(message)
+    inner = value if len(parts) == 1 else _with_entry(body.get(parts[0]) or {}, parts[1:], value)
+    return {**body, parts[0]: inner}
+
+
+@dataclass(frozen=True, slots=True)
+class PageResponse:
+    """What came back for a page.
+
+    Attributes:
+        url: Where it came from, after redirects, without credentials.
+        headers: Response headers; look-up ignores case.
+        body: The parsed JSON body.
+        records: The page's records, in the server's order.
+        digest: Fingerprint of the raw body.
+    """
+
+    url: str
+    headers: Mapping[str, str]
+    body: Any
+    records: Sequence[Any] = ()
+    digest: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[RecordT]):
+    """One page of a walk.
+
+    Attributes:
+        records: In the server's order.
+        number: 1-based within the walk; goes on counting after a resume.
+        checkpoint: JSON-ready; resumes the walk *behind* this page. Store it once the page is dealt with, best in the
+            same transaction. Holds no credentials.
+    """
+
+    records: list[RecordT]
+    number: int
+    checkpoint: dict[str, Any]

@@ -1,0 +1,66 @@
+"""Where a value stands in a JSON body: "data.items", "results.0.id", or a function of the body."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from controlroom.errors import APIContractError
+
+__all__ = ["MISSING", "Path", "value_at"]
+
+Path = str | Callable[[Any], Any]
+"""Dotted keys, integers index lists; or a callable ``(body) -> value``."""
+
+MISSING: Final[Any] = type("Missing", (), {"__repr__": lambda _: "MISSING", "__bool__": lambda _: False})()
+"""What `value_at` returns where there is nothing; not None, which a body may hold."""
+
+
+def value_at(body: Any, path: Path) -> Any:
+    """Return what stands at *path* in *body*, or `MISSING`.
+
+    A key that itself holds dots is found too ("@odata.nextLink"). A callable that raises LookupError or TypeError found
+    nothing.
+
+    Raises:
+        APIContractError: The path leads through a text or a number: the body has another shape than was agreed.
+    """
+    if isinstance(path, str):
+        return _follow(body, path.split("."), path)
+    try:
+        return path(body)
+    except (LookupError, TypeError):  # body["meta"]["next"] where "meta" is absent or null
+        return MISSING
+
+
+def _follow(value: Any, parts: list[str], path: str) -> Any:
+    while parts:
+        match value:
+            case None:
+                return MISSING
+            case Mapping():
+                value, parts = _entry(value, parts)
+            case list():
+                value, parts = _item(value, parts[0], path), parts[1:]
+            case _ if value is MISSING:
+                return MISSING
+            case _:
+                message = f'"{path}" leads through a {type(value).__name__}: the body has another shape than agreed.'
+                raise APIContractError(message)
+    return value
+
+
+def _entry(mapping: Mapping[str, Any], parts: list[str]) -> tuple[Any, list[str]]:
+    for end in range(len(parts), 0, -1):
+        if (key := ".".join(parts[:end])) in mapping:
+            return mapping[key], parts[end:]
+    return MISSING, []
+
+
+def _item(items: list[Any], part: str, path: str) -> Any:
+    try:
+        index = int(part)
+    except ValueError:
+        message = f'"{path}" asks a list for "{part}": the body has another shape than agreed.'
+        raise APIContractError(message) from None
+    return items[index] if -len(items) <= index < len(items) else MISSING
