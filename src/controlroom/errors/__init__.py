@@ -61,7 +61,8 @@ from controlroom.errors.outcomes import (
     QuarantineThresholdError,
     ShutdownRequested,
 )
-from controlroom.errors.root import Attempt, ControlRoomError, Disposition, ErrorContext, cause_chain
+from controlroom.errors.root import ControlRoomError, ErrorContext, cause_chain
+from controlroom.errors.values import Attempt, Disposition
 
 __all__ = [
     "APIAuthError",

@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, Unpack
+from typing import Any, ClassVar, Literal, Unpack
 
-from controlroom.errors.root import (
-    EX_DATAERR,
-    EX_NOPERM,
-    EX_UNAVAILABLE,
-    ControlRoomError,
-    Disposition,
-    ErrorContext,
-    common_context,
-)
-from controlroom.errors.text import masked, plain
+from controlroom.errors.root import ControlRoomError, ErrorContext, common_context
+from controlroom.errors.text import kept, plain
+from controlroom.errors.values import EX_DATAERR, EX_NOPERM, EX_UNAVAILABLE, Disposition
 
 
 class APIErrorContext(ErrorContext, total=False):
@@ -30,15 +23,19 @@ Phase = Literal["connect", "read", "write", "pool", "total"]
 
 
 class ExternalAPIError(ControlRoomError):
-    """A call to an API failed. ``.method`` and ``.url`` (secrets masked) say which; ``.checkpoint`` resumes a walk."""
+    """A call to an API failed. ``.method`` and ``.url`` (secrets masked) say which; ``.checkpoint`` resumes a walk.
+
+    A checkpoint is kept and pickled as it is, or it would not resume; `to_dict` shows it masked.
+    """
 
     final_exit_code = EX_UNAVAILABLE
+    _verbatim: ClassVar[frozenset[str]] = frozenset({"checkpoint"})
 
     def __init__(self, message: str, **context: Unpack[APIErrorContext]) -> None:
         method, url, checkpoint = context.pop("method", None), context.pop("url", None), context.pop("checkpoint", None)
         super().__init__(message, **common_context(context))
-        self.method: str | None = method
-        self.url: str | None = None if url is None else masked(str(url))
+        self.method: str | None = kept(method)
+        self.url: str | None = kept(url)
         self.checkpoint: dict[str, Any] | None = None if checkpoint is None else plain(checkpoint)
 
 
@@ -49,7 +46,7 @@ class APIConnectionError(ExternalAPIError):
 
     def __init__(self, message: str, *, sent: Sent = "unknown", **context: Unpack[APIErrorContext]) -> None:
         super().__init__(message, **context)
-        self.sent: Sent = sent
+        self.sent: Sent = kept(sent)
 
 
 class APITimeoutError(ExternalAPIError):
@@ -61,8 +58,8 @@ class APITimeoutError(ExternalAPIError):
         self, message: str, *, phase: Phase = "total", sent: Sent = "unknown", **context: Unpack[APIErrorContext]
     ) -> None:
         super().__init__(message, **context)
-        self.phase: Phase = phase
-        self.sent: Sent = sent
+        self.phase: Phase = kept(phase)
+        self.sent: Sent = kept(sent)
 
 
 class APIStatusError(ExternalAPIError):
@@ -82,11 +79,12 @@ class APIStatusError(ExternalAPIError):
         **context: Unpack[APIErrorContext],
     ) -> None:
         super().__init__(message, **context)
-        if context.get("disposition") is None and _is_transient(status_code):
+        by_status = context.get("disposition") is None and self.default_disposition is Disposition.STOP
+        if by_status and _is_transient(status_code):
             self.disposition = Disposition.RETRY
-        self.status_code: int = status_code
-        self.problem: dict[str, Any] | None = None if problem is None else masked(plain(problem))
-        self.body_excerpt: str | None = None if body_excerpt is None else masked(body_excerpt)
+        self.status_code: int = kept(status_code)
+        self.problem: dict[str, Any] | None = kept(problem)
+        self.body_excerpt: str | None = kept(body_excerpt)
 
 
 def _is_transient(status_code: int) -> bool:
@@ -112,7 +110,7 @@ class APIContractError(ExternalAPIError):
 
     def __init__(self, message: str, *, body_excerpt: str | None = None, **context: Unpack[APIErrorContext]) -> None:
         super().__init__(message, **context)
-        self.body_excerpt: str | None = None if body_excerpt is None else masked(body_excerpt)
+        self.body_excerpt: str | None = kept(body_excerpt)
 
 
 class PaginationError(APIContractError):
@@ -130,8 +128,8 @@ class IncompletePaginationError(PaginationError):
         self, message: str, *, expected: int = 0, received: int = 0, **context: Unpack[APIErrorContext]
     ) -> None:
         super().__init__(message, **context)
-        self.expected: int = expected
-        self.received: int = received
+        self.expected: int = kept(expected)
+        self.received: int = kept(received)
 
 
 class CircuitOpenError(ExternalAPIError):

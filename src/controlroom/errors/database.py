@@ -5,16 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Unpack
 
-from controlroom.errors.root import (
-    EX_DATAERR,
-    EX_IOERR,
-    EX_SOFTWARE,
-    ControlRoomError,
-    Disposition,
-    ErrorContext,
-    common_context,
-)
-from controlroom.errors.text import masked
+from controlroom.errors.root import ControlRoomError, ErrorContext, common_context
+from controlroom.errors.text import kept
+from controlroom.errors.values import EX_DATAERR, EX_IOERR, EX_SOFTWARE, Disposition
 
 
 class DatabaseErrorContext(ErrorContext, total=False):
@@ -37,9 +30,9 @@ class DatabaseError(ControlRoomError):
             context.pop("row_index", None),
         )
         super().__init__(message, **common_context(context))
-        self.sqlstate: str | None = sqlstate
-        self.table: str | None = table
-        self.row_index: int | None = row_index
+        self.sqlstate: str | None = kept(sqlstate)
+        self.table: str | None = kept(table)
+        self.row_index: int | None = kept(row_index)
 
 
 class DatabaseUnavailableError(DatabaseError):
@@ -80,7 +73,7 @@ class PoolExhaustedError(DatabaseError):
 
     def __init__(self, message: str, *, holders: Sequence[str] = (), **context: Unpack[DatabaseErrorContext]) -> None:
         super().__init__(message, **context)
-        self.holders: tuple[str, ...] = tuple(masked(holder) for holder in holders)
+        self.holders: tuple[str, ...] = tuple(kept(holder) for holder in holders)
 
 
 class CommitInDoubtError(DatabaseError):
@@ -98,6 +91,7 @@ class CommitInDoubtError(DatabaseError):
         **context: Unpack[DatabaseErrorContext],
     ) -> None:
         super().__init__(message, **context)
-        self.token: str | None = token
-        self.pid: int | None = pid
-        self.xid: str | None = xid
+        self.token: str | None = kept(token)
+        self.commit_token = self.token  # under this name a log shows it: it is evidence and opens no door
+        self.pid: int | None = kept(pid)
+        self.xid: str | None = kept(xid)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Unpack
 
-from controlroom.errors.root import EX_IOERR, EX_NOPERM, ControlRoomError, Disposition, ErrorContext, common_context
-from controlroom.errors.text import masked
+from controlroom.errors.root import ControlRoomError, ErrorContext, common_context
+from controlroom.errors.text import kept
+from controlroom.errors.values import EX_IOERR, EX_NOPERM, Disposition
 
 
 class FileErrorContext(ErrorContext, total=False):
@@ -22,7 +23,7 @@ class FileOperationError(ControlRoomError):
     def __init__(self, message: str, **context: Unpack[FileErrorContext]) -> None:
         ref = context.pop("ref", None)
         super().__init__(message, **common_context(context))
-        self.ref: str | None = None if ref is None else masked(str(ref))
+        self.ref: str | None = kept(ref)
 
 
 class ObjectNotFoundError(FileOperationError):
@@ -44,8 +45,8 @@ class ChecksumMismatchError(FileOperationError):
         self, message: str, *, expected: str = "", actual: str = "", **context: Unpack[FileErrorContext]
     ) -> None:
         super().__init__(message, **context)
-        self.expected: str = expected
-        self.actual: str = actual
+        self.expected: str = kept(expected)
+        self.actual: str = kept(actual)
 
 
 class StorageFullError(FileOperationError):
@@ -75,4 +76,4 @@ class PublicationInDoubtError(FileOperationError):
 
     def __init__(self, message: str, *, write_id: str | None = None, **context: Unpack[FileErrorContext]) -> None:
         super().__init__(message, **context)
-        self.write_id: str | None = write_id
+        self.write_id: str | None = kept(write_id)

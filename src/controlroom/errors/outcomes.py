@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Unpack
 
-from controlroom.errors.root import EX_CONFIG, EX_DATAERR, EX_UNAVAILABLE, ControlRoomError, Disposition, ErrorContext
-from controlroom.errors.text import masked
+from controlroom.errors.root import ControlRoomError, ErrorContext
+from controlroom.errors.text import kept
+from controlroom.errors.values import EX_CONFIG, EX_DATAERR, EX_UNAVAILABLE, Disposition
 
-_EXIT_SKIPPED = 99  # Airflow's BashOperator reads 99 as "skipped" by default
 _SIGNALLED = 128  # a shell reports death by signal n as 128 + n
 
 
@@ -19,7 +19,7 @@ class ConfigError(ControlRoomError):
 
     def __init__(self, message: str, *, problems: Sequence[str] = (), **context: Unpack[ErrorContext]) -> None:
         super().__init__(message, **context)
-        self.problems: tuple[str, ...] = tuple(masked(problem) for problem in problems)
+        self.problems: tuple[str, ...] = tuple(kept(problem) for problem in problems)
 
 
 class DataError(ControlRoomError):
@@ -34,7 +34,7 @@ class InvalidRecordError(DataError):
 
     def __init__(self, message: str, *, line: int | None = None, **context: Unpack[ErrorContext]) -> None:
         super().__init__(message, **context)
-        self.line: int | None = line
+        self.line: int | None = kept(line)
 
 
 class QuarantineThresholdError(DataError):
@@ -46,9 +46,9 @@ class QuarantineThresholdError(DataError):
         self, message: str, *, rejected: int = 0, total: int = 0, limit: float = 0, **context: Unpack[ErrorContext]
     ) -> None:
         super().__init__(message, **context)
-        self.rejected: int = rejected
-        self.total: int = total
-        self.limit: float = limit
+        self.rejected: int = kept(rejected)
+        self.total: int = kept(total)
+        self.limit: float = kept(limit)
 
 
 class DeadlineExceededError(ControlRoomError):
@@ -60,8 +60,8 @@ class DeadlineExceededError(ControlRoomError):
         self, message: str, *, needed_s: float | None = None, left_s: float = 0.0, **context: Unpack[ErrorContext]
     ) -> None:
         super().__init__(message, **context)
-        self.needed_s: float | None = needed_s
-        self.left_s: float = left_s
+        self.needed_s: float | None = kept(needed_s)
+        self.left_s: float = kept(left_s)
 
 
 class LeaseLostError(ControlRoomError):
@@ -71,14 +71,13 @@ class LeaseLostError(ControlRoomError):
 
     def __init__(self, message: str, *, lease: str = "", **context: Unpack[ErrorContext]) -> None:
         super().__init__(message, **context)
-        self.lease: str = lease
+        self.lease: str = kept(lease)
 
 
 class NothingToDo(ControlRoomError):  # noqa: N818 - an outcome, not an error; the name is frozen in the contract
     """There was nothing to do. Exit code 99."""
 
     default_disposition = Disposition.SKIP
-    final_exit_code = _EXIT_SKIPPED
 
 
 class ShutdownRequested(ControlRoomError):  # noqa: N818 - an outcome, not an error; the name is frozen in the contract
@@ -88,7 +87,7 @@ class ShutdownRequested(ControlRoomError):  # noqa: N818 - an outcome, not an er
 
     def __init__(self, message: str, *, signal: int = 15, **context: Unpack[ErrorContext]) -> None:
         super().__init__(message, **context)
-        self.signal: int = signal
+        self.signal: int = kept(signal)
 
     @property
     def exit_code(self) -> int:

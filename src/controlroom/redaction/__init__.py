@@ -1,0 +1,192 @@
+"""What may be shown: secrets are masked by value, by the name of their key, and by the places where they usually stand.
+
+By value is the strong rule: every secret that was registered is replaced in any text, also in its URL-encoded, base64,
+hexadecimal and JSON-escaped forms. By name and by place are nets for what nobody registered.
+
+Not promised: a secret that was neither registered nor stands under a telling name; a form that `controlroom.redaction.forms`
+does not list (encrypted, compressed, split over two texts).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from enum import Enum
+from functools import lru_cache
+from typing import Any, Final
+
+from controlroom.errors.text import redact_with
+from controlroom.redaction.forms import forms_of
+from controlroom.redaction.names import is_sensitive_name
+from controlroom.redaction.places import placed_secrets
+from controlroom.redaction.registry import Registry, Span
+
+__all__ = ["MASK", "forget_secrets", "is_sensitive_name", "redact", "redact_text", "register_secret"]
+
+MASK: Final = "***"
+
+_DEEPEST = 32  # deeper than any body that a person would read
+_LONGEST_REMEMBERED = 64
+_NUMBERS = frozenset({bool, int, float})
+_MOST_PASSES = 8  # a mask beside other text may complete another secret; two passes settle all but made-up cases
+
+_registry = Registry()
+
+
+def register_secret(value: str | bytes) -> None:
+    """Mask *value* from now on, in every log line, error and report of this process.
+
+    Args:
+        value: The secret. Blanks around it do not count; blank values, and those of asterisks alone, are ignored. One
+            shorter than four characters is masked only where it stands alone between non-word characters. Of one with
+            several lines, each line of 16 characters or more is masked for itself too.
+
+    Raises:
+        TypeError: *value* is neither text nor bytes; the text of another object is seldom the secret in it.
+
+    Guarantees:
+        Thread-safe. Its URL-encoded, base64 (also inside a longer encoded text), hexadecimal, JSON- and repr-escaped
+        forms are masked too.
+    """
+    if isinstance(value, bytearray | memoryview):
+        value = bytes(value)
+    if not isinstance(value, str | bytes):
+        message = f"a secret is str or bytes, not {type(value).__name__}"
+        raise TypeError(message)
+    _registry.add(forms_of(value))
+
+
+def forget_secrets() -> None:
+    """Empty the registry. For tests: a process that used a secret keeps masking it until it ends."""
+    global _registry  # noqa: PLW0603 - one registry a process, by design: a secret is secret everywhere
+    _registry = Registry()
+
+
+def redact_text(text: str) -> str:
+    """Return *text* with every registered secret, URL password, bearer token and tellingly named value masked.
+
+    Guarantees:
+        Time grows linearly with the text and hardly with the number of secrets. What is masked stays as it is when it is
+        masked again.
+    """
+    if len(text) > _LONGEST_REMEMBERED:
+        return _redacted(text, _registry)
+    return _remembered(text, _registry.generation)
+
+
+@lru_cache(maxsize=4096)
+def _remembered(text: str, generation: int) -> str:  # noqa: ARG001 - what is remembered holds only until the next secret
+    """Keys, event names and hosts come again in every log line."""
+    return _redacted(text, _registry)
+
+
+def _redacted(text: str, registry: Registry) -> str:
+    for _ in range(_MOST_PASSES):
+        spans = registry.spans(text) + placed_secrets(text)
+        if not spans or (masked := _with_masks(text, spans)) == text:
+            break
+        text = masked
+    return text
+
+
+def _with_masks(text: str, spans: list[Span]) -> str:
+    """Return *text* with every span masked, those that overlap or touch as one."""
+    spans.sort()
+    pieces: list[str] = []
+    covered_to = 0
+    for start, end in spans:
+        if start > covered_to or not pieces:
+            pieces += [text[covered_to:start], MASK]
+        covered_to = max(covered_to, end)
+    return "".join([*pieces, text[covered_to:]])
+
+
+def redact(value: Any) -> Any:
+    """Return *value* with secrets masked at any depth: texts by value and place, entries of mappings by key name.
+
+    Mappings become dicts, sequences and sets lists, tuples tuples; bytes are masked as UTF-8 text where they hold a
+    secret. Under a telling key every text is masked, however deep. Numbers, None and unknown objects come back as they
+    are. The argument is not changed.
+
+    Guarantees:
+        Never raises: what cannot be read is replaced by a remark, and so is what contains itself.
+    """
+    return redact_text(value) if type(value) is str else _Walk().masked(value, 0, secret=False)
+
+
+class _Walk:
+    """One pass over one value. Each container is visited once, or shared parts would multiply."""
+
+    __slots__ = ("_visited",)
+
+    def __init__(self) -> None:
+        # The container itself is kept too: an id is unique only as long as its object lives.
+        self._visited: dict[tuple[int, bool], tuple[Any, Any]] = {}
+
+    def masked(self, value: Any, depth: int, *, secret: bool) -> Any:
+        kind = type(value)
+        if kind is str:
+            return _text(value, secret=secret)
+        if value is None or kind in _NUMBERS:
+            return value
+        try:
+            return self._other(value, depth, secret=secret)
+        except Exception as unreadable:  # noqa: BLE001 - a foreign container may raise anything; a report must not
+            return f"<{kind.__name__} that raised {type(unreadable).__name__}>"
+
+    def _other(self, value: Any, depth: int, *, secret: bool) -> Any:
+        if isinstance(value, Enum):
+            return value
+        if isinstance(value, str):
+            return _text(str.__str__(value), secret=secret)
+        if isinstance(value, bytes | bytearray):
+            return _bytes(value, secret=secret)
+        if isinstance(value, Mapping | list | tuple | AbstractSet | deque):
+            return self._container(value, depth, secret=secret)
+        return value
+
+    def _container(self, value: Any, depth: int, *, secret: bool) -> Any:
+        key = (id(value), secret)
+        if key in self._visited:
+            return self._visited[key][1]
+        if depth >= _DEEPEST:
+            return "…"
+        self._visited[key] = (value, "…")
+        masked = self._members(value, depth + 1, secret=secret)
+        self._visited[key] = (value, masked)
+        return masked
+
+    def _members(self, value: Any, depth: int, *, secret: bool) -> Any:
+        if isinstance(value, Mapping):
+            return self._mapping(value, depth, secret=secret)
+        items = [self.masked(item, depth, secret=secret) for item in value]
+        return tuple(items) if type(value) is tuple else items
+
+    def _mapping(self, value: Mapping[Any, Any], depth: int, *, secret: bool) -> dict[Any, Any]:
+        shown: dict[Any, Any] = {}
+        for key, item in value.items():
+            name = self._key(key, depth)
+            while isinstance(name, str) and name in shown:  # two keys that differed only in the secret they held
+                name += "_"
+            telling = secret or (isinstance(key, str) and is_sensitive_name(key))
+            shown[name] = self.masked(item, depth, secret=telling)
+        return shown
+
+    def _key(self, key: Any, depth: int) -> Any:
+        if isinstance(key, frozenset):
+            return frozenset(self._key(item, depth) for item in key)
+        return self.masked(key, depth, secret=False) if isinstance(key, str | bytes | tuple) else key
+
+
+def _text(text: str, *, secret: bool) -> str:
+    return (MASK if text else "") if secret else redact_text(text)
+
+
+def _bytes(value: bytes | bytearray, *, secret: bool) -> bytes | bytearray:
+    text = value.decode("utf-8", "surrogateescape")
+    masked = _text(text, secret=secret)
+    return value if masked == text else masked.encode("utf-8", "surrogateescape")
+
+
+redact_with(redact)

@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from urllib.parse import quote, quote_plus
+
+import pytest
+
+from controlroom.redaction import redact, redact_text, register_secret
+from controlroom.redaction.forms import forms_of
+
+SECRETS = [
+    "hunter2",
+    "p@ss w/rd+&=?#%'\"\\",
+    "naïve-Zoë-ßecret",
+    "пароль-для-базы",
+    "emoji-🔑-key-0001",
+    "<a href='x'>&amp;`",
+    "tab\tand\nline",
+    "x" * 64,
+    "AKIA/very+long==",
+    "~tilde.dash-under_score!",
+]
+
+
+def json_for_html(text: str) -> str:
+    return json.dumps(text).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026").replace("'", "\\u0027")
+
+
+def upper_escapes(text: str) -> str:
+    return "".join(char if char.isascii() else "".join(
+        f"\\u{unit:04X}" for unit in memoryview(char.encode("utf-16-le")).cast("H")
+    ) for char in text).replace("\n", "\\n").replace("\t", "\\t")
+
+
+WRITERS: dict[str, Callable[[str], str]] = {
+    "raw": lambda s: f"it is {s}!",
+    "json": json.dumps,
+    "json kept": lambda s: json.dumps(s, ensure_ascii=False),
+    "json slashes": lambda s: json.dumps(s).replace("/", "\\/"),
+    "json in json": lambda s: json.dumps(json.dumps({"a": s})),
+    "repr": repr,
+    "repr in a longer text": lambda s: repr(f"it's {s}!"),
+    "repr of bytes": lambda s: repr(s.encode()),
+    "quote": quote,
+    "quote all": lambda s: quote(s, safe=""),
+    "quote lower": lambda s: quote(s, safe="").replace("%2B", "%2b").replace("%2F", "%2f").replace("%C3%AF", "%c3%af"),
+    "quote plus": quote_plus,
+    "quote twice": lambda s: quote(quote(s, safe=""), safe=""),
+    "path segment": lambda s: quote(s, safe="!$&'()*+,;=:@"),
+    "query": lambda s: quote(s, safe="!$&'()*+,;=:@/?"),
+    "encodeURIComponent": lambda s: quote(s, safe="!'()*"),
+    "hex": lambda s: s.encode().hex(),
+    "HEX": lambda s: s.encode().hex().upper(),
+    "base64": lambda s: base64.b64encode(s.encode()).decode(),
+    "base64 url": lambda s: base64.urlsafe_b64encode(s.encode()).decode(),
+}
+
+
+def lower_all(encoded: str) -> str:
+    out, rest = "", encoded
+    while "%" in rest:
+        head, _, rest = rest.partition("%")
+        out += f"{head}%{rest[:2].lower()}"
+        rest = rest[2:]
+    return out + rest
+
+
+WRITERS["quote lower"] = lambda s: lower_all(quote(s, safe=""))
+
+
+@pytest.mark.parametrize("writer", WRITERS.values(), ids=list(WRITERS))
+@pytest.mark.parametrize("secret", SECRETS, ids=[str(n) for n, _ in enumerate(SECRETS)])
+def test_a_secret_is_masked_in_every_form(secret: str, writer: Callable[[str], str]) -> None:
+    register_secret(secret)
+    written = writer(secret)
+
+    masked = redact_text(written)
+    assert masked.count("***") == 1
+    assert len(masked.replace("***", "")) <= 21  # what stands around it, and no piece of it
+    for piece in range(len(written) - 12):
+        assert written[piece : piece + 12] not in masked or "it" in written[piece : piece + 12]
+
+
+@pytest.mark.parametrize("secret", ["hunter2-hunter2", "naïve-Zoë-ßecret", "a>>>?~~~b>>>?~~~c"])
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
+@pytest.mark.parametrize("around", ["", "u", "us", "use", "user"])
+def test_a_secret_inside_longer_base64_is_masked(secret: str, encode: Callable[[bytes], bytes], around: str) -> None:
+    register_secret(secret)
+    longer = encode(f"{around}:{secret}:{around}".encode()).decode()
+
+    masked = redact_text(f"x {longer} y")
+    assert "***" in masked
+    left = masked.removeprefix("x ").removesuffix(" y")
+    assert len(left.replace("***", "")) <= len(longer) - len(secret) * 8 // 6 + 3
+
+
+def test_a_password_of_basic_auth_in_latin_1_is_masked() -> None:
+    register_secret("Zoë-ßecret-é")
+
+    assert redact_text(base64.b64encode("Zoë-ßecret-é".encode("latin-1")).decode()) == "***"
+    assert redact_text("Zo%EB-%DFecret-%E9") == "***"
+
+
+def test_html_safe_and_upper_case_escapes_are_masked() -> None:
+    register_secret("<Zoë&'🔑'>")
+
+    assert redact_text(json_for_html("<Zoë&'🔑'>")) == '"***"'
+    assert redact_text(upper_escapes("<Zoë&'🔑'>")) == "***"
+    assert redact_text(json_for_html("<Zoë&'🔑'>").replace("ud83d", "uD83D").replace("udd11", "uDD11").replace("00eb", "00EB").replace("003c", "003C").replace("003e", "003E")) == '"***"'
+
+
+def test_a_secret_of_bytes_is_masked_as_text_and_in_its_forms() -> None:
+    raw = b"\xff\x00key-\xfe-material\x80"
+    register_secret(raw)
+
+    assert redact(raw) == b"***"
+    assert redact_text(raw.hex()) == "***"
+    assert redact_text(base64.b64encode(raw).decode()) == "***="
+    assert redact_text(repr(raw)) == "b'***'"
+    assert redact_text(quote(raw, safe="")) == "***"
+    for how in ("surrogateescape", "replace", "backslashreplace"):
+        assert redact_text(raw.decode("utf-8", how)) == "***"
+    assert redact_text(raw.decode("latin-1")) == "***"
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_bytes_that_are_text_are_that_text(kind: Callable[[bytes], bytes]) -> None:
+    register_secret(kind(b"hunter2"))
+
+    assert redact_text("hunter2") == "***"
+
+
+def test_blanks_around_a_secret_do_not_count() -> None:
+    register_secret("  hunter2\n")
+    register_secret(b"hunter3\r\n")
+
+    assert redact_text("hunter2,hunter3") == "***,***"
+    assert forms_of("hunter2") == forms_of("\thunter2 ")
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\n\t ", b"", b" \n", "***", "*", " ** "], ids=repr)
+def test_blanks_and_masks_are_no_secrets(blank: str | bytes) -> None:
+    assert forms_of(blank) == set()
+
+
+@pytest.mark.parametrize("short", ["a", "ab", "abc", "é"])
+def test_a_very_short_secret_has_no_other_forms(short: str) -> None:
+    assert forms_of(short) == {short}
+
+
+def test_four_characters_have_all_forms() -> None:
+    assert {"a&b1", "a%26b1", "a%26b1".lower(), "YSZiMQ", "61266231", "a\\u0026b1"} <= forms_of("a&b1")
+
+
+def test_a_plain_secret_has_few_forms() -> None:
+    assert len(forms_of("AbcdefghijklmnopQRSTUVWXYZ0123")) <= 7
+
+
+PEM = """-----BEGIN PRIVATE KEY-----
+MIIEvgIBADANBgkqhkiG9w0BAQEFAASCBKgwggSkAgEAAoIBAQC7
+  VJTUt9Us8cKjMzEfYyjiWA4R4/M2bS1GB4t7NXp98C3S
+tail==
+-----END PRIVATE KEY-----
+"""
+
+
+def test_each_telling_line_of_a_key_is_masked_alone() -> None:
+    register_secret(PEM)
+    lines = PEM.splitlines()
+
+    assert redact_text(PEM) == "***\n"
+    assert redact_text(f"> {lines[1]}\n> {lines[2]}") == "> ***\n>   ***"
+    assert redact_text(lines[2].strip().replace("/", "%2F")) == "***"
+    assert redact_text(json.dumps(PEM)) == '"***\\n"'
+    for harmless in (lines[0], lines[3], lines[4]):
+        assert redact_text(harmless) == harmless
+
+
+@pytest.mark.parametrize(("line", "shown"), [("x" * 15, "x" * 15), ("x" * 16, "***")])
+def test_a_line_tells_from_sixteen_characters(line: str, shown: str) -> None:
+    register_secret(f"first\n{line}\nlast")
+
+    assert redact_text(line) == shown
+    assert redact_text("first") == "first"

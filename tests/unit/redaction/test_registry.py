@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import sys
+import threading
+
+import pytest
+
+from controlroom.redaction import forget_secrets, redact_text, register_secret
+from controlroom.redaction.registry import Registry
+
+
+def registry_of(*forms: str) -> Registry:
+    registry = Registry()
+    registry.add(forms)
+    return registry
+
+
+@pytest.mark.parametrize("length", range(4, 24))
+def test_a_form_is_found_wherever_it_stands(length: int) -> None:
+    form = "0123456789abcdefghijklmn"[:length]
+    registry = registry_of(form)
+
+    for before in range(20):
+        for after in range(9):
+            text = "." * before + form + "." * after
+            assert set(registry.spans(text)) == {(before, before + length)}
+
+
+@pytest.mark.parametrize("form", ["пар", "паро", "🔑🔑🔑🔑", "éé-éé", "\udcff\udcfe\udcfd\udcfc"])
+def test_forms_and_texts_of_any_script_are_found(form: str) -> None:
+    registry = registry_of(form)
+
+    for before in ("", ".", "é.", "🔑", "\ud800 "):
+        assert registry.spans(f"{before} {form} .") == [(len(before) + 1, len(before) + 1 + len(form))]
+
+
+def test_a_text_of_the_length_of_the_shortest_form_is_searched() -> None:
+    registry = registry_of("0123456789", "01234567")
+
+    assert registry.spans("01234567") == [(0, 8)]
+    assert registry.spans("0123456") == []
+
+
+def test_an_empty_registry_finds_nothing() -> None:
+    assert Registry().spans("anything at all") == []
+
+
+def test_forms_that_share_their_end_are_all_found() -> None:
+    registry = registry_of("prefix-one-secret", "prefix-two-secret", "one-secret")
+
+    assert sorted(registry.spans("prefix-one-secret")) == [(0, 17), (7, 17)]
+    assert registry.spans("prefix-two-secret") == [(0, 17)]
+
+
+def test_a_form_added_twice_is_kept_once() -> None:
+    registry = registry_of("secret-secret", "secret-secret", "abcd", "abcd", "ab", "ab")
+
+    assert registry.spans("secret-secret") == [(0, 13)]
+    assert registry.spans("abcd") == [(0, 4)]
+    assert registry.spans("ab") == [(0, 2)]
+
+
+def test_occurrences_that_overlap_are_one_span_and_others_are_not() -> None:
+    registry = registry_of("aXaXaXa")
+
+    assert registry.spans("aXaXaXaXa aXaXaXaaXaXaXa") == [(0, 9), (10, 24)]
+    assert registry.spans("aXaXaXa aXaXaXa") == [(0, 7), (8, 15)]
+
+
+def test_every_occurrence_is_found() -> None:
+    assert registry_of("secret-1").spans("secret-1,secret-1,secret-2,secret-1") == [(0, 8), (9, 17), (27, 35)]
+    assert registry_of("abcd").spans("abcdabcd abcd") == [(0, 8), (9, 13)]
+
+
+@pytest.mark.parametrize("text", ["xab", "abx", "_ab", "ab1", "éab", "aba"])
+def test_a_tiny_form_inside_a_word_is_not_found(text: str) -> None:
+    assert registry_of("ab", "c.").spans(text) == []
+
+
+def test_tiny_forms_are_found_alone() -> None:
+    assert registry_of("ab", "+").spans("ab,-ab-(ab) a+b +") == [(0, 2), (4, 6), (8, 10), (16, 17)]
+
+
+def test_another_state_has_another_generation() -> None:
+    first, second = Registry(), Registry()
+    before = first.generation
+    first.add(["x"])
+
+    assert len({before, first.generation, second.generation}) == 3
+
+
+def test_a_short_text_that_was_shown_is_masked_from_the_moment_it_is_a_secret() -> None:
+    assert redact_text("hunter2") == "hunter2"
+    register_secret("hunter2")
+    assert redact_text("hunter2") == "***"
+    forget_secrets()
+    assert redact_text("hunter2") == "hunter2"
+
+
+def test_secrets_registered_by_many_threads_are_masked_while_others_read() -> None:
+    secrets = [f"s3cr3t-{thread}-{n}" for thread in range(4) for n in range(50)]
+    leaks: list[str] = []
+
+    def register(mine: list[str]) -> None:
+        for secret in mine:
+            register_secret(secret)
+            for text in (secret, f"a longer text, too long to be remembered, with {secret} in the middle of it"):
+                if secret in redact_text(text):
+                    leaks.append(secret)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=register, args=(secrets[n::4],)) for n in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+
+    assert leaks == []
+    assert "s3cr3t" not in redact_text(" ".join(secrets))
