@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from controlroom import shutdown
-from controlroom.policy.deadline import Deadline
+from controlroom.policy.deadlines import Deadline
 
 __all__ = [
     "Clock",

@@ -23,7 +23,7 @@ from controlroom.clock import current_deadline, deadline
 from controlroom.errors import Attempt, ConfigError, ControlRoomError
 from controlroom.logs import get_logger
 from controlroom.policy.backoff import Backoff
-from controlroom.policy.deadline import Deadline
+from controlroom.policy.deadlines import Deadline
 from controlroom.policy.retry import Decision, GiveUp, RetryAfter, RetryBudget, judge
 
 __all__ = [

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from controlroom.policy.backoff import Backoff
-from controlroom.policy.deadline import Deadline
+from controlroom.policy.deadlines import Deadline
 from controlroom.policy.flow import Flow, StepFailed, drive, drive_async
 from controlroom.policy.retry import Decision, GiveUp, RetryAfter, RetryBudget
 
@@ -31,9 +31,6 @@ __all__ = [
     "drive",
     "drive_async",
 ]
-
-# Importing the submodule put it here under its name; `from controlroom.policy import deadline` is to give the function.
-globals().pop("deadline")
 
 
 def __getattr__(name: str) -> Any:

@@ -176,7 +176,8 @@ def settle(error: BaseException | None, *, attempt: int, max_attempts: int) -> F
         return (yield from _quarantine(error, reason_of(error)))
     if _disposition(error) is Disposition.SKIP:
         yield Forget()
-        return (yield from _carry_out("skipped", Archive()))
+        settled = yield from _carry_out("skipped", Archive())
+        return Settled("skipped", settled.error or error, settled.goes_up)
     if is_worth_repeating(error) and attempt >= max_attempts:
         return (yield from _quarantine(error, f"attempt {attempt} of {max_attempts} failed: {reason_of(error)}"))
     return (yield from _release(error))

@@ -35,10 +35,12 @@ def _tag(name: str, value: WatermarkValue) -> str:
             return "naive datetime" if value.utcoffset() is None else "datetime"
         case date():
             return "date"
-        case int() if not isinstance(value, bool):
+        case int() if type(value) is not bool:
             return "int"
         case str():
             return "str"
+        case _:
+            pass
     message = (
         f"Watermark {name!r} cannot be a {type(value).__name__}. Nothing was changed. "
         "Give a datetime, a date, a whole number or a text."

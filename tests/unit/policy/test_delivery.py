@@ -188,7 +188,7 @@ def test_nothing_to_do_is_marked_and_archived_without_effects():
     error = NothingToDo("an empty export")
     outcome, steps = settled(error)
     assert steps == [Rollback(error), Forget(), Archive()]
-    assert outcome == Settled("skipped")
+    assert outcome == Settled("skipped", error)
 
 
 @pytest.mark.parametrize("error", [ConfigError("wrong"), KeyError("a bug")], ids=["stop", "bug"])

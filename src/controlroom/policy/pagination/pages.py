@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Self, TypeVar
 from urllib.parse import urljoin
 
-from controlroom.errors import ConfigError
+from controlroom.errors import APIContractError, ConfigError
 from controlroom.policy.pagination.paths import MISSING, value_at
 
-__all__ = ["Page", "PageRequest", "PageResponse"]
+__all__ = ["Page", "PageRequest", "PageResponse", "absolute"]
 
 RecordT = TypeVar("RecordT")
 
@@ -58,13 +58,30 @@ class PageRequest:
         return replace(self, json=_with_entry({} if self.json is None else self.json, name.split("."), value))
 
     def at(self, url: str) -> Self:
-        """Return this request for *url*, absolute or relative to the present one. The link is complete: no params."""
-        return replace(self, url=urljoin(self.url, url), params={})
+        """Return this request for *url*, absolute or relative to the present one. The link is complete: no params.
+
+        Raises:
+            APIContractError: *url* is none.
+        """
+        return replace(self, url=absolute(self.url, url), params={})
 
     def digest(self) -> bytes:
         """Return a short fingerprint: equal requests have equal ones."""
         facts = [self.method, self.url, dict(self.params), self.json]
         return hashlib.blake2b(json.dumps(facts, sort_keys=True, default=str).encode(), digest_size=12).digest()
+
+
+def absolute(base: str, url: str) -> str:
+    """Return *url*, which may be relative to *base*.
+
+    Raises:
+        APIContractError: It is no URL.
+    """
+    try:
+        return urljoin(base, url)
+    except ValueError as error:
+        message = f"The server points to {url!r}, which is no URL: {error}."
+        raise APIContractError(message) from error
 
 
 def _with_entry(body: Any, parts: Sequence[str], value: Any) -> dict[str, Any]:

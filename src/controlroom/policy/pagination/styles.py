@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, Protocol
-from urllib.parse import urljoin
 
 from controlroom.errors import APIContractError
 from controlroom.policy.pagination.links import links
-from controlroom.policy.pagination.pages import PageRequest, PageResponse
+from controlroom.policy.pagination.pages import PageRequest, PageResponse, absolute
 from controlroom.policy.pagination.paths import MISSING, Path, value_at
 
 __all__ = [
@@ -108,7 +107,7 @@ class NextUrlPagination:
         if not isinstance(url, str):
             message = f"The next URL is a {type(url).__name__}, not a text."
             raise APIContractError(message)
-        return request.at(urljoin(response.url, url))
+        return request.at(absolute(response.url, url))
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +126,9 @@ class LinkHeaderPagination:
         """
         try:
             for link in links(response.headers.get("link", "")):
-                anchored = link.anchor is not None and urljoin(response.url, link.anchor) != response.url
+                anchored = link.anchor is not None and absolute(response.url, link.anchor) != response.url
                 if "next" in link.relations and not anchored:  # an anchor makes it another resource's next page
-                    return request.at(urljoin(response.url, link.target))
+                    return request.at(absolute(response.url, link.target))
         except ValueError as error:
             message = f"The Link header cannot be read: {error}."
             raise APIContractError(message) from error
