@@ -1,0 +1,89 @@
+"""Changes to the process-wide logging that can be taken back, each only where nobody changed it since."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Changes"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    what: str
+    stands: Callable[[], bool]
+    take_back: Callable[[], object]
+    always: bool  # take it back even where it no longer stands
+
+
+class Changes:
+    """Makes changes one by one and takes them back in the opposite order."""
+
+    def __init__(self) -> None:
+        self._made: list[_Change] = []
+
+    @property
+    def made(self) -> tuple[str, ...]:
+        """What was done, in words, oldest first."""
+        return tuple(change.what for change in self._made)
+
+    def stand(self) -> bool:
+        """Tell whether all of it is still in place."""
+        return all(change.stands() for change in self._made)
+
+    def take_back(self) -> None:
+        """Restore what was there before; where somebody else has changed it since, theirs stays. Once."""
+        while self._made:
+            change = self._made.pop()
+            if change.always or change.stands():
+                change.take_back()
+
+    def add_handler(self, handler: logging.Handler, what: str) -> None:
+        """Add *handler* to the root logger; taken back, it is closed."""
+        root = logging.getLogger()
+        root.addHandler(handler)
+
+        def take_back() -> None:
+            root.removeHandler(handler)
+            handler.close()
+
+        self._note(what, lambda: handler in root.handlers, take_back, always=True)
+
+    def remove_handler(self, handler: logging.Handler, what: str) -> None:
+        """Take *handler* off the root logger, and leave it open."""
+        root = logging.getLogger()
+        root.removeHandler(handler)
+        self._note(what, lambda: handler not in root.handlers, lambda: root.addHandler(handler))
+
+    def set_formatter(self, handler: logging.Handler, formatter: logging.Formatter, what: str) -> None:
+        """Let *handler* write with *formatter*."""
+        before = handler.formatter
+        handler.setFormatter(formatter)
+        self._note(what, lambda: handler.formatter is formatter, lambda: handler.setFormatter(before))
+
+    def set_level(self, logger: logging.Logger, level: int, what: str) -> None:
+        """Give *logger* the *level*."""
+        before = logger.level
+        logger.setLevel(level)
+        self._note(what, lambda: logger.level == level, lambda: logger.setLevel(before))
+
+    def show_warnings(self, show: Callable[..., Any], what: str) -> None:
+        """Let *show* take the place of ``warnings.showwarning``.
+
+        Not `logging.captureWarnings`, whose memory of what was there before outlives a ``catch_warnings`` block.
+        """
+        before = warnings.showwarning
+        warnings.showwarning = show
+
+        def take_back() -> None:
+            warnings.showwarning = before
+
+        self._note(what, lambda: warnings.showwarning is show, take_back)
+
+    def _note(
+        self, what: str, stands: Callable[[], bool], take_back: Callable[[], object], *, always: bool = False
+    ) -> None:
+        self._made.append(_Change(what, stands, take_back, always))

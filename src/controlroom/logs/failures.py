@@ -1,0 +1,126 @@
+"""An exception as data: what it is, what led to it, where it was; told once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any, Final
+
+from controlroom.errors import ControlRoomError, Disposition
+from controlroom.errors.text import text_of
+
+__all__ = ["UNFORESEEN", "failure_facts", "mark_reported"]
+
+UNFORESEEN: Final = "unforeseen"
+"""The code of an exception that is not ours: nobody classified it, so it is a bug until somebody does."""
+
+_MARK = "_controlroom_reported"
+_LONGEST_CHAIN = 20  # causes after the twentieth are a loop or a bug; the first ones matter
+_MOST_MEMBERS = 20
+_MOST_DESCRIBED = 100  # groups inside groups multiply: no line grows beyond this many exceptions
+_OUTERMOST_FRAMES = 10
+_INNERMOST_FRAMES = 40
+
+
+def mark_reported(error: BaseException) -> bool:
+    """Mark *error* as told; False when it was already. The mark travels with the error, also through ``pickle``."""
+    token = object()
+    attributes = getattr(error, "__dict__", {})  # not setattr: an exception may be a frozen dataclass
+    if attributes.setdefault(_MARK, token) is not token:  # atomic: two threads may hold the same error
+        return False
+    attributes[_MARK] = True
+    return True
+
+
+def failure_facts(error: BaseException) -> dict[str, Any]:
+    """Return *error* as the facts of a line: ``error`` (text), ``code``, ``disposition``, ``exception`` (all of it).
+
+    Never raises: of an exception whose own attributes raise, its class is told.
+    """
+    message, code, disposition = text_of(error), UNFORESEEN, Disposition.STOP
+    try:
+        if isinstance(error, ControlRoomError):
+            message, code, disposition = error.message, error.code, error.disposition
+        exception = _Description(error).of_chain(error)
+    except Exception as unreadable:  # noqa: BLE001 - a foreign class may override anything
+        exception = {"type": type(error).__name__, "message": f"could not be read: {type(unreadable).__name__}"}
+    return {
+        "error": f"{type(error).__name__}: {message}",
+        "code": code,
+        "disposition": str(disposition),
+        "exception": exception,
+    }
+
+
+class _Description:
+    """Describes each exception once, and no more than fit on a line."""
+
+    def __init__(self, reported: BaseException) -> None:
+        self._reported = reported
+        self._seen: set[int] = set()
+
+    def of_chain(self, error: BaseException) -> dict[str, Any]:
+        first = self._of_one(error)
+        live = [cause for cause in _live_causes(error) if self._is_new(cause)]
+        causes = [self._of_one(cause) for cause in live]
+        last = live[-1] if live else error
+        if isinstance(last, ControlRoomError) and next(_live_causes(last), None) is None:
+            causes += last.causes  # it crossed a process, and brought its causes along as data
+        return first | ({"causes": causes} if causes else {})
+
+    def _is_new(self, error: BaseException) -> bool:
+        is_new = id(error) not in self._seen and len(self._seen) < _MOST_DESCRIBED
+        self._seen.add(id(error))
+        return is_new
+
+    def _of_one(self, error: BaseException) -> dict[str, Any]:
+        self._seen.add(id(error))
+        described = _facts_of(error)
+        if isinstance(error, BaseExceptionGroup):
+            members = [self.of_chain(member) for member in error.exceptions[:_MOST_MEMBERS] if self._is_new(member)]
+            described |= {"members": members, "members_total": len(error.exceptions)}
+        if error is not self._reported and _MARK in error.__dict__:
+            described["reported"] = True  # its traceback stands on an earlier line
+        elif frames := _frames(error.__traceback__):
+            described["frames"] = frames
+        return described
+
+
+def _facts_of(error: BaseException) -> dict[str, Any]:
+    if isinstance(error, ControlRoomError):
+        facts = error.to_dict()
+        return {key: value for key, value in facts.items() if value not in (None, [], "") and key != "causes"}
+    kind = type(error)
+    name = kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    notes = getattr(error, "__notes__", None)
+    texts = [text_of(note) for note in notes] if isinstance(notes, list | tuple) else []
+    return {"type": name, "message": text_of(error), **({"notes": texts} if texts else {})}
+
+
+def _live_causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield what a traceback would print as causes, nearest first: explicit, or implicit unless ``from None``."""
+    for _ in range(_LONGEST_CHAIN):
+        cause = error.__cause__
+        if cause is None and not error.__suppress_context__:
+            cause = error.__context__
+        # A process pool puts the text of a traceback there; our errors bring their causes along instead.
+        if cause is None or (isinstance(error, ControlRoomError) and type(cause).__name__ == "_RemoteTraceback"):
+            return
+        yield cause
+        error = cause
+
+
+def _frames(traceback: TracebackType | None) -> list[dict[str, Any]]:
+    """Return file, line and function of each frame, outermost first; never its locals.
+
+    Cheaper than ``traceback``, which parses the source again to place its carets, and without source lines: they would
+    show literals that nobody registered as secret.
+    """
+    frames: list[dict[str, Any]] = []
+    while traceback is not None:
+        code = traceback.tb_frame.f_code
+        frames.append({"file": code.co_filename, "line": traceback.tb_lineno, "function": code.co_qualname})
+        traceback = traceback.tb_next
+    if (omitted := len(frames) - _OUTERMOST_FRAMES - _INNERMOST_FRAMES) > 0:
+        frames[_OUTERMOST_FRAMES:-_INNERMOST_FRAMES] = [{"omitted": omitted}]
+    return frames

@@ -1,0 +1,119 @@
+"""Handlers of our own: where finished lines go. What they cannot write is counted, never raised and never printed."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+from collections.abc import Callable
+from typing import Final
+
+from controlroom.logs.appending import AppendedFile
+from controlroom.logs.records import shown_of
+from controlroom.logs.shown import Shown
+
+__all__ = ["FileSink", "LineFormatter", "Losses", "Sink", "StderrSink", "losses"]
+
+Render = Callable[[Shown], str]
+
+
+class Losses:
+    """How many lines this process could not write."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.total: int = 0
+
+    def renew(self) -> None:
+        """Take a new lock."""
+        self._lock = threading.Lock()
+
+    def count(self) -> None:
+        """Count one line more."""
+        with self._lock:
+            self.total += 1
+
+
+losses: Final = Losses()
+os.register_at_fork(after_in_child=losses.renew)  # the lock may be held by a thread that the child does not have
+
+
+class Sink(logging.Handler):
+    """A handler that takes finished events too, without a record around them."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the event of *record*, which may come from any package."""
+        try:
+            self._write(shown_of(record))
+        except Exception:  # noqa: BLE001 - a full disk, a closed stream: the job goes on
+            losses.count()
+
+    def take(self, shown: Shown) -> None:
+        """Write *shown*."""
+        with self.lock:  # type: ignore[union-attr]  # typeshed: None for handlers that override createLock; not here
+            try:
+                self._write(shown)
+            except Exception:  # noqa: BLE001 - as in emit
+                losses.count()
+
+    def _write(self, shown: Shown) -> None:
+        raise NotImplementedError
+
+
+class StderrSink(Sink):
+    """Writes to whatever ``sys.stderr`` is at that moment, as one text per event."""
+
+    def __init__(self, render: Render, *, is_json: bool) -> None:
+        super().__init__()
+        self._render = render
+        self._is_json = is_json
+
+    def _write(self, shown: Shown) -> None:
+        line = self._render(shown) + "\n"
+        try:
+            sys.stderr.write(line)
+        except UnicodeEncodeError:  # a strict ASCII stream
+            sys.stderr.write(_ascii(line, is_json=self._is_json))
+        sys.stderr.flush()
+
+
+def _ascii(line: str, *, is_json: bool) -> str:
+    if not is_json:
+        return line.encode("ascii", "backslashreplace").decode()
+    units = line.encode("utf-16-be")  # JSON escapes count in UTF-16 units: two of them beyond the first plane
+    pairs = (int.from_bytes(units[at : at + 2]) for at in range(0, len(units), 2))
+    return "".join(chr(unit) if unit < 0x80 else f"\\u{unit:04x}" for unit in pairs)  # noqa: PLR2004 - the end of ASCII
+
+
+class FileSink(Sink):
+    """Writes JSON lines to a file that many processes may share."""
+
+    def __init__(self, file: AppendedFile) -> None:
+        super().__init__()
+        self._file = file
+
+    def _write(self, shown: Shown) -> None:
+        self._file.append(shown.json().encode() + b"\n")
+
+    def close(self) -> None:
+        """Close the file."""
+        with self.lock:  # type: ignore[union-attr]  # as in take
+            self._file.close()
+        super().close()
+
+
+class LineFormatter(logging.Formatter):
+    """Gives a host's own handler our lines. They end in a newline, since Lambda's handler adds none."""
+
+    def __init__(self, render: Render) -> None:
+        super().__init__()
+        self._render = render
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line of *record*."""
+        try:
+            return self._render(shown_of(record)) + "\n"
+        except Exception:  # noqa: BLE001 - the host's handler would print a traceback, locals and all
+            losses.count()
+            return f"{record.levelname} {record.name}: this line could not be rendered\n"
