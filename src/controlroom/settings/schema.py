@@ -1,0 +1,146 @@
+"""What can be set: every field of a settings class, nested ones included, and the names it goes by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin
+
+import pydantic_settings
+from pydantic import AliasChoices, AliasPath, BaseModel, RootModel, Secret, SecretBytes, SecretStr
+from pydantic.fields import FieldInfo
+
+from controlroom.redaction import is_sensitive_name
+
+__all__ = ["Declared", "Setting", "deepest", "every", "leaves", "settings_of"]
+
+_DELIMITER = "__"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One field.
+
+    Attributes:
+        path: Attribute names, from the settings object down.
+        keys: The same in the words of input data: aliases where there are any.
+        aliases: The other words that may stand in the place of the last key.
+        variables: Environment variables that set it, the first one preferred.
+        required: It has no default.
+        secret: Its type says that its value is a secret.
+        nested: The fields of a nested model.
+    """
+
+    path: tuple[str, ...]
+    keys: tuple[str, ...]
+    aliases: tuple[str, ...]
+    variables: tuple[str, ...]
+    required: bool
+    secret: bool
+    nested: tuple[Setting, ...] = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """The dotted name, as ``--set`` and TOML files write it."""
+        return ".".join(self.path)
+
+    @property
+    def hidden(self) -> bool:
+        """Tell whether its value is never shown: its type or its name says so."""
+        return self.secret or is_sensitive_name(self.path[-1])
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """A settings class as the sources see it: its fields, and what its variables start with."""
+
+    model: type[pydantic_settings.BaseSettings]
+    prefix: str
+    settings: tuple[Setting, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Read the fields off the class once."""
+        object.__setattr__(self, "settings", settings_of(self.model, self.prefix))
+
+
+def settings_of(model: type[BaseModel], prefix: str) -> tuple[Setting, ...]:
+    """Return the fields of *model*, whose environment variables start with *prefix*."""
+    return tuple(_fields(model, parent=None, prefix=prefix, inside=(model,)))
+
+
+def every(settings: Iterable[Setting]) -> Iterator[Setting]:
+    """Yield *settings* and everything nested in them."""
+    for setting in settings:
+        yield setting
+        yield from every(setting.nested)
+
+
+def leaves(settings: Iterable[Setting]) -> Iterator[Setting]:
+    """Yield those of *settings*, and of what is nested in them, that hold a value of their own."""
+    return (setting for setting in every(settings) if not setting.nested)
+
+
+def deepest(settings: Iterable[Setting], keys: tuple[str, ...]) -> Setting | None:
+    """Return the setting that *keys* lead to or into, or None where not even the first one is known."""
+    found = None
+    for setting in every(settings):
+        if keys[: len(setting.keys)] == setting.keys:
+            found = setting  # parents come before what is nested in them
+    return found
+
+
+def _fields(model: type[BaseModel], parent: Setting | None, prefix: str, inside: tuple[type, ...]) -> Iterator[Setting]:
+    for name, info in model.model_fields.items():
+        words = _input_names(name, info, model.model_config)
+        bare = Setting(
+            path=(*(parent.path if parent else ()), name),
+            keys=(*(parent.keys if parent else ()), words[0]),
+            aliases=words[1:],
+            variables=tuple(_variables(words, name, parent, prefix)),
+            required=info.is_required(),
+            secret=_holds_secret(info.annotation, inside),
+            nested=(),
+        )
+        below = _nested_model(info.annotation)
+        if below is None or below in inside:  # a model inside itself has no end; pydantic reads it as JSON
+            yield bare
+        else:
+            nested = tuple(_fields(below, bare, prefix, (*inside, below)))
+            yield replace(bare, nested=nested)
+
+
+def _input_names(name: str, info: FieldInfo, config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the keys under which pydantic accepts the field, the one it prefers first."""
+    alias = None if config.get("validate_by_alias") is False else info.validation_alias
+    choices = alias.choices if isinstance(alias, AliasChoices) else [alias]
+    names = [str(choice.path[0]) if isinstance(choice, AliasPath) else choice for choice in choices if choice]
+    if not names or config.get("validate_by_name") or config.get("populate_by_name"):
+        names.append(name)
+    return tuple(dict.fromkeys(names))
+
+
+def _variables(words: tuple[str, ...], name: str, parent: Setting | None, prefix: str) -> Iterator[str]:
+    """Yield the variables of a field: the prefix belongs to field names; an alias is a variable's whole name."""
+    for word in words:
+        if parent is not None:
+            yield from (f"{variable}{_DELIMITER}{word.upper()}" for variable in parent.variables)
+        else:
+            yield f"{prefix}{word}".upper() if word == name else word.upper()
+
+
+def _nested_model(annotation: Any) -> type[BaseModel] | None:
+    if get_origin(annotation) in (Union, UnionType):
+        others = [argument for argument in get_args(annotation) if argument is not NoneType]
+        return _nested_model(others[0]) if len(others) == 1 else None
+    is_model = isinstance(annotation, type) and issubclass(annotation, BaseModel)
+    return annotation if is_model and not issubclass(annotation, RootModel) else None
+
+
+def _holds_secret(annotation: Any, inside: tuple[type, ...]) -> bool:
+    kind = get_origin(annotation) or annotation
+    if isinstance(kind, type) and issubclass(kind, SecretStr | SecretBytes | Secret):
+        return True
+    if isinstance(kind, type) and issubclass(kind, BaseModel) and kind not in inside:
+        return any(_holds_secret(info.annotation, (*inside, kind)) for info in kind.model_fields.values())
+    return any(_holds_secret(argument, inside) for argument in get_args(annotation))

@@ -1,0 +1,76 @@
+"""Every secret that settings hold or were given, made known to the redaction."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+from urllib.parse import unquote
+
+from pydantic import BaseModel, Secret, SecretBytes, SecretStr
+
+from controlroom.redaction import register_secret
+from controlroom.settings.layers import Layer, get_in
+from controlroom.settings.schema import Setting, leaves
+
+__all__ = ["register_given", "register_held"]
+
+_AUTHORITY = re.compile(r"://([^\s/?#]+)")
+_SHORTEST_PLAIN = 6  # a plain text under a telling name: masking a shorter one everywhere would eat the log
+
+
+def register_given(settings: Iterable[Setting], layers: Sequence[Layer]) -> None:
+    """Register what *layers* hold for secret settings, before anything is said about them, losers included."""
+    for layer in layers:
+        _register_urls(layer.values)
+        for leaf in leaves(settings):
+            if leaf.hidden and layer.holds(leaf):
+                shortest = 1 if leaf.secret else _SHORTEST_PLAIN
+                for text in _texts(get_in(layer.values, leaf.keys)):
+                    if len(text) >= shortest:
+                        register_secret(text)
+
+
+def register_held(settings: BaseModel) -> None:
+    """Register the secrets that validated *settings* hold: also those from defaults and from validators."""
+    for value in _values(settings):
+        if isinstance(value, SecretStr | SecretBytes | Secret):
+            for text in _texts(value.get_secret_value()):
+                register_secret(text)
+                _register_urls(text)
+        else:
+            _register_urls(value)
+
+
+def _register_urls(value: Any) -> None:
+    for text in _texts(value):
+        for authority in _AUTHORITY.findall(text) if "://" in text else ():
+            for part in (authority, *authority.split(",")):  # several hosts, each with a password, or a comma in one
+                password = part.rpartition("@")[0].partition(":")[2]
+                register_secret(password)
+                register_secret(unquote(password))
+
+
+def _values(value: Any) -> Iterator[Any]:
+    match value:
+        case BaseModel():
+            for name in type(value).model_fields:
+                yield from _values(getattr(value, name, None))
+        case Mapping():
+            for pair in value.items():
+                yield from (found for part in pair for found in _values(part))
+        case list() | tuple() | set() | frozenset():
+            for item in value:
+                yield from _values(item)
+        case _:
+            yield value
+
+
+def _texts(value: Any) -> Iterator[str]:
+    for found in _values(value):
+        if isinstance(found, SecretStr | SecretBytes | Secret):
+            yield from _texts(found.get_secret_value())
+        elif isinstance(found, bytes):
+            yield found.decode("utf-8", "replace")
+        elif found is not None and not isinstance(found, bool):
+            yield str(found)

@@ -1,0 +1,75 @@
+"""TOML with positions: what a file says, and on which line."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+__all__ = ["line_of", "lines_of", "position_of"]
+
+_LONGEST_STATEMENT = 500  # lines; what follows a longer one has no line number rather than a slow one
+
+_POSITION = re.compile(r"\(at line (\d+), column (\d+)\)")
+_QUOTED = re.compile(r"(['\"]).*\1")  # what tomllib quotes, it quotes from the file
+
+
+def position_of(error: tomllib.TOMLDecodeError, text: str) -> tuple[int, int, str]:
+    """Return line and column, both 1-based, and what is wrong there, quoting nothing from the file."""
+    message = str(error)
+    if found := _POSITION.search(message):
+        line, column = int(found[1]), int(found[2])
+    else:  # "(at end of document)"
+        line, column = text.count("\n") + 1, len(text) - text.rfind("\n")
+    return line, column, _QUOTED.sub("…", message.partition(" (at ")[0])
+
+
+def lines_of(text: str) -> dict[tuple[str, ...], int]:
+    """Return the 1-based line on which each key of a valid TOML *text* stands, by its path.
+
+    tomllib gives no positions, but every statement of a TOML file is a TOML file: the text is cut where a piece parses.
+    """
+    found: dict[tuple[str, ...], int] = {}
+    table: tuple[str, ...] = ()
+    for line, statement in _statements(text):
+        paths = list(_paths(tomllib.loads(statement)))
+        if statement.lstrip().startswith("["):
+            table = max(paths, key=len, default=())
+            found.setdefault(table, line)
+        else:
+            for path in paths:
+                found.setdefault((*table, *path), line)
+    return found
+
+
+def line_of(path: tuple[str, ...], lines: Mapping[tuple[str, ...], int]) -> int | None:
+    """Return the line of *path*, or of what it stands in."""
+    return next((lines[path[:end]] for end in range(len(path), 0, -1) if path[:end] in lines), None)
+
+
+def _statements(text: str) -> Iterator[tuple[int, str]]:
+    piece, start = "", 1
+    for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), 1):
+        piece = f"{piece}\n{line}" if piece else line
+        if number - start > _LONGEST_STATEMENT:
+            return
+        if _parses(piece):
+            yield start, piece
+            piece, start = "", number + 1
+
+
+def _parses(piece: str) -> bool:
+    try:
+        tomllib.loads(piece)
+    except tomllib.TOMLDecodeError:
+        return False
+    return True
+
+
+def _paths(data: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    for key, value in data.items():
+        yield (key,)
+        below = value[0] if isinstance(value, list) and value and isinstance(value[0], dict) else value
+        if isinstance(below, dict):
+            yield from ((key, *path) for path in _paths(below))

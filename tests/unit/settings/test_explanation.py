@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from pydantic import AnyUrl, BaseModel, Field, PostgresDsn, SecretBytes, SecretStr
+
+from controlroom.settings import BaseSettings, SettingExplained, explain_settings, load_settings
+
+CANARY = "c4n4ry-Value-0x7f"
+
+
+class Db(BaseModel):
+    url: str = "sqlite://"
+    pool: int = 3
+
+
+class Settings(BaseSettings):
+    api_url: AnyUrl = AnyUrl("https://example.com/")
+    api_token: SecretStr = SecretStr("")
+    page_size: int = 100
+    limits: dict[str, int] = {}
+    db: Db = Db()
+    spare: Db | None = None
+
+
+def rows(settings: BaseSettings) -> dict[str, SettingExplained]:
+    return {row.name: row for row in explain_settings(settings).rows}
+
+
+def test_a_row_names_the_source_the_exact_key_and_the_losers(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("App_Page_Size", "7")
+    Path(".env").write_text("\n# x\nexport APP_PAGE_SIZE=8\n")
+    Path("app.toml").write_text("page_size = 9\n")
+    (here / "APP_API_TOKEN").write_text(CANARY)
+
+    found = rows(load_settings(Settings, secrets_dir=here))
+
+    assert found["page_size"] == SettingExplained(
+        "page_size", "7", "environment", "App_Page_Size", ("APP_PAGE_SIZE (.env:3)", "page_size (app.toml:1)")
+    )
+    assert found["api_token"] == SettingExplained(
+        "api_token", "***", "secrets directory", str(here / "APP_API_TOKEN"), ()
+    )
+    assert found["db.pool"] == SettingExplained("db.pool", "3", "default", "", ())
+
+
+def test_a_leaf_set_by_json_in_the_variable_of_its_parent_names_that_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("APP_DB", '{"url": "sqlite:///x"}')
+    monkeypatch.setenv("APP_DB__POOL", "5")
+
+    found = rows(load_settings(Settings))
+
+    assert (found["db.url"].key, found["db.pool"].key) == ("APP_DB", "APP_DB__POOL")
+
+
+def test_a_dict_filled_from_two_places_names_both_and_shadows_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("APP_LIMITS__CPU", "5")
+    Path("app.toml").write_text("[limits]\nmem = 2\n")
+
+    loaded = load_settings(Settings)
+
+    assert loaded.limits == {"cpu": 5, "mem": 2}
+    assert rows(loaded)["limits"] == SettingExplained(
+        "limits", '{"mem": 2, "cpu": 5}', "environment + app.toml:1", "APP_LIMITS__CPU + limits", ()
+    )
+
+
+def test_the_table_is_aligned_and_every_setting_is_in_it() -> None:
+    lines = str(explain_settings(load_settings(Settings, page_size=12345))).splitlines()
+
+    assert [line.split()[0] for line in lines] == [
+        "name",
+        "api_url",
+        "api_token",
+        "page_size",
+        "limits",
+        "db.url",
+        "db.pool",
+        "spare",
+    ]
+    assert len({line.index(word) for line, word in zip(lines, ["value", "https", '""', "12345"], strict=False)}) == 1
+
+
+def test_an_object_made_in_code_says_so() -> None:
+    found = rows(Settings(page_size=3))
+
+    assert (found["page_size"].source, found["limits"].source) == ("code", "default")
+
+
+def test_a_copy_with_changes_does_not_claim_the_old_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("APP_PAGE_SIZE", "7")
+    monkeypatch.setenv("APP_DB__POOL", "7")
+
+    found = rows(load_settings(Settings).model_copy(update={"page_size": 8}))
+
+    assert (found["page_size"].value, found["page_size"].source) == ("8", "model_copy")
+    assert found["db.pool"].source == "environment"
+
+
+class Secretive(BaseSettings):
+    token: SecretStr = SecretStr(CANARY)
+    raw: SecretBytes = SecretBytes(CANARY.encode())
+    password: str = CANARY
+    many: list[SecretStr] = [SecretStr(CANARY)]
+    by_name: dict[str, SecretStr] = Field(default_factory=lambda: {"a": SecretStr(CANARY)})
+    nested: dict[str, str] = Field(default_factory=lambda: {"api_key": CANARY})
+    dsn: PostgresDsn = PostgresDsn(f"postgresql://u:{CANARY}@h/db")
+    text_dsn: str = f"postgresql://u:{CANARY}@h/db"
+    none_token: SecretStr | None = None
+    empty_token: SecretStr = SecretStr("")
+
+
+def test_no_secret_is_in_the_table_nor_in_its_data() -> None:
+    explanation = explain_settings(load_settings(Secretive))
+
+    assert CANARY not in str(explanation)
+    assert CANARY not in json.dumps(explanation.to_dict())
+    assert CANARY not in repr(explanation)
+
+
+def test_no_secret_is_in_the_table_of_an_object_made_in_code() -> None:
+    assert CANARY not in str(explain_settings(Secretive()))
+
+
+def test_a_secret_that_is_missing_or_empty_is_seen_to_be() -> None:
+    found = rows(load_settings(Secretive))
+
+    assert (found["token"].value, found["none_token"].value, found["empty_token"].value) == ("***", "None", '""')
+
+
+def test_a_value_cannot_break_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Texts(BaseSettings):
+        note: str
+
+    monkeypatch.setenv("APP_NOTE", "line\nnext\x1b[31m" + "x" * 200)
+
+    (row,) = explain_settings(load_settings(Texts)).rows
+
+    assert "\n" not in row.value
+    assert "\x1b" not in row.value
+    assert len(row.value) == 80

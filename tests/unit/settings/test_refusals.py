@@ -1,0 +1,325 @@
+from __future__ import annotations
+
+import json
+import traceback
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import pytest
+from pydantic import BaseModel, Field, SecretStr, field_validator, model_validator
+
+from controlroom.errors import ConfigError, Disposition
+from controlroom.settings import BaseSettings, explain_settings, load_settings
+
+CANARY = "c4n4ry-Value/0x7f"
+
+
+class Db(BaseModel):
+    url: str
+    pool: int = 3
+    password: SecretStr | None = None
+
+
+class Colour(Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Settings(BaseSettings):
+    size: int = Field(100, ge=1, le=1000)
+    retries: int = 3
+    tags: list[str] = []
+    limits: dict[str, int] = {}
+    db: Db | None = None
+
+
+class Strict(BaseSettings):
+    api_url: str
+    api_token: SecretStr
+    db: Db
+    retries: int = 3
+
+
+def refused(model: type[BaseSettings] = Strict, /, **arguments: Any) -> ConfigError:
+    with pytest.raises(ConfigError) as caught:
+        load_settings(model, **arguments)
+    return caught.value
+
+
+def write(path: str | Path, text: str) -> Path:
+    Path(path).write_text(text, encoding="utf-8")
+    return Path(path)
+
+
+def test_one_error_reports_every_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("APP_RETRIES", "many")
+    monkeypatch.setenv("APP_DB__POOL", "few")
+
+    error = refused()
+
+    assert error.exit_code == 78
+    assert error.disposition is Disposition.STOP
+    assert len(error.problems) == 5
+    for fragment in ("APP_API_URL", "APP_API_TOKEN", "APP_DB__URL", "APP_DB__POOL", "APP_RETRIES"):
+        assert fragment in str(error)
+
+
+def test_a_missing_nested_model_names_the_variables_inside_it() -> None:
+    error = refused()
+
+    assert any(problem.startswith("db.url is missing. Set APP_DB__URL") for problem in error.problems)
+    assert "APP_DB__POOL" not in str(error)
+
+
+def test_the_places_looked_in_are_listed_in_order(here: Path) -> None:
+    write("app.prod.toml", "")
+    error = refused(secrets_dir=here / "none", profile="prod")
+
+    places = [
+        "keyword overrides",
+        "environment",
+        ".env (absent)",
+        "none (absent)",
+        "app.prod.toml",
+        "app.toml (absent)",
+    ]
+    positions = [error.message.index(place) for place in [*places, "defaults"]]
+    assert positions == sorted(positions)
+
+
+@pytest.mark.parametrize(
+    ("set_", "meant"),
+    [
+        ("APP_RETIRES", "APP_RETRIES"),
+        ("app_retires", "APP_RETRIES"),
+        ("APP_API_URI", "APP_API_URL"),
+        ("APP_DB_URL", "APP_DB__URL"),
+        ("APP_API_TOKN", "APP_API_TOKEN"),
+        ("AP_RETRIES", "APP_RETRIES"),
+    ],
+)
+def test_a_misspelled_variable_is_noticed(monkeypatch: pytest.MonkeyPatch, set_: str, meant: str) -> None:
+    monkeypatch.setenv(set_, CANARY)
+
+    error = refused()
+
+    assert f"{set_} is set; did you mean {meant}?" in error.problems
+    assert CANARY not in str(error)
+
+
+@pytest.mark.parametrize("name", ["APP_PORT", "APP_UNRELATED_THING", "PATH", "APP_DB__POOL"])
+def test_an_unlike_or_a_used_variable_is_no_near_miss(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "7")
+
+    assert "did you mean" not in str(refused())
+
+
+def test_a_misspelled_key_in_a_file_is_noticed_with_its_line(here: Path) -> None:
+    write("app.toml", '# size\n\nretires = 3\n[db]\nurll = "x"\n')
+    write(".env", "\nAPP_API_TOKN=x\n")
+    write(here / "app_api_ulr", "x")
+
+    text = str(refused(secrets_dir=here))
+
+    assert "retires is set (app.toml:3); did you mean retries?" in text
+    assert "db.urll is set (app.toml:5); did you mean db.url?" in text
+    assert "APP_API_TOKN is set (.env:2); did you mean APP_API_TOKEN?" in text
+    assert f"{here}/app_api_ulr is set (secrets directory); did you mean APP_API_URL?" in text
+
+
+def test_a_near_miss_beside_good_settings_is_told_but_does_not_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("APP_RETIRES", "9")
+
+    explanation = explain_settings(load_settings(Settings))
+
+    assert explanation.near_misses == ("APP_RETIRES is set; did you mean APP_RETRIES?",)
+    assert str(explanation).endswith("did you mean APP_RETRIES?")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ({"sise": 3}, "sise (keyword) sets nothing: there is no such setting; did you mean size?"),
+        (
+            {"db": {"url": "x", "poool": 3}},
+            "db.poool (keyword) sets nothing: there is no such setting; did you mean db.pool?",
+        ),
+        ({"assignments": {"sise": "3"}}, "sise (--set) sets nothing: there is no such setting; did you mean size?"),
+        ({"assignments": {"db.nothing_like": "3"}}, "db.nothing_like (--set) sets nothing: there is no such setting."),
+        ({"assignments": {"size.x": "3"}}, "size.x (--set) sets nothing: there is no such setting"),
+    ],
+)
+def test_what_is_passed_by_a_name_that_does_not_exist_is_refused(arguments: dict[str, Any], expected: str) -> None:
+    assert any(problem.startswith(expected) for problem in refused(Settings, **arguments).problems)
+
+
+def test_a_bad_json_list_does_not_hide_the_other_problems(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("APP_TAGS", "a,b")
+    monkeypatch.setenv("APP_SIZE", "0")
+
+    error = refused(Settings)
+
+    assert len(error.problems) == 2
+    assert "tags is wrong. Input should be a valid list, in a variable written as JSON. It comes from APP_TAGS" in str(
+        error
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("size = \n", "app.toml:1:8"),
+        ('retries = 3\nsize = "a\n', "app.toml:2:10"),
+        ("[db\n", "app.toml:1:4"),
+        ("size = [1,", "app.toml:1:11"),
+        ("size = 1\nsize = 2\n", "app.toml:2:9"),
+    ],
+)
+def test_broken_toml_is_a_problem_with_line_and_column(text: str, where: str) -> None:
+    write("app.toml", text)
+
+    assert f"{where} is not TOML." in str(refused(Settings))
+
+
+def test_a_wrong_value_in_a_file_is_named_with_its_line() -> None:
+    write("app.toml", 'retries = 3\ntags = [\n  "a",\n]\n\n[db]\nurl = "x"\npool = "many"\n')
+
+    assert "db.pool is wrong. Input should be a valid integer" in str(refused(Settings))
+    assert "It comes from db.pool (app.toml:8)." in str(refused(Settings))
+
+
+def test_files_that_cannot_be_read_are_problems_not_crashes(here: Path) -> None:
+    Path("app.toml").write_bytes(b"size = 1 # \xff")
+    Path(".env").write_bytes(b"APP_SIZE=\xff")
+    (here / "app_retries").write_bytes(b"\xff")
+
+    error = refused(Settings, secrets_dir=here)
+
+    assert [problem.split(" is not ")[0] for problem in error.problems] == [
+        ".env",
+        str(here / "app_retries"),
+        "app.toml",
+    ]
+
+
+def test_a_file_without_permission_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    write("app.toml", "size = 1")
+
+    def refuse(path: Path, encoding: str) -> str:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+
+    assert refused(Settings).problems == ("app.toml cannot be read: Permission denied.",)
+
+
+def test_a_line_of_dotenv_that_would_be_lost_is_a_problem() -> None:
+    write(".env", '# x\n\nAPP_SIZE="3\nelse\n')
+
+    assert any(problem == ".env:3 is not NAME=value." for problem in refused(Settings).problems)
+
+
+def test_a_broken_line_of_dotenv_that_is_not_ours_is_left_to_its_owner() -> None:
+    write(".env", "source other file\nAPP_SIZE=3\n")
+
+    assert load_settings(Settings).size == 3
+
+
+@pytest.mark.parametrize("profile", ["prdo", "../prod", "a/b"])
+def test_a_profile_without_a_file_is_a_typo(profile: str) -> None:
+    write("app.prod.toml", "size = 3")
+
+    assert "profile" in refused(Settings, profile=profile).problems[0]
+
+
+def test_no_exception_of_pydantic_stays_behind_the_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("APP_API_TOKEN", CANARY)
+    error = refused()
+
+    assert error.__cause__ is None
+    assert error.__context__ is None
+    assert CANARY not in "".join(traceback.format_exception(error))
+
+
+# What was given is never shown.
+
+
+class Suspicious(BaseSettings):
+    plain: str = ""
+    quoted: str = ""
+    parts: str = ""
+    number: int = 0
+    colour: Colour = Colour.RED
+    kind: Annotated[dict[str, str] | list[int], Field()] = {}
+    both: str = ""
+
+    @field_validator("plain", "quoted", "parts", "number")
+    @classmethod
+    def refuse(cls, value: Any, info: Any) -> Any:
+        text = {"plain": f"bad {value}", "quoted": f"bad {value!r}"}.get(info.field_name, f"bad {str(value)[3:]} here")
+        raise ValueError(text)
+
+    @model_validator(mode="after")
+    def together(self) -> Suspicious:
+        if self.both:
+            message = f"{self.both} does not fit"
+            raise ValueError(message)
+        return self
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("plain", CANARY),
+        ("quoted", "c4n4ry\"Value\\with'quotes"),
+        ("parts", CANARY),
+        ("number", "7319024"),
+        ("colour", CANARY),
+        ("kind", CANARY),
+        ("kind", json.dumps({CANARY: [1]})),
+        ("both", CANARY),
+    ],
+)
+def test_a_refused_value_is_shown_by_nobody_not_even_by_a_validator(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(f"APP_{name.upper()}", value)
+
+    error = refused(Suspicious)
+
+    shown = f"{error!s} {error!r} {error.problems} {json.dumps(error.to_dict())}"
+    assert value not in shown
+    assert "c4n4ry" not in shown
+    assert "9024" not in shown
+
+
+def test_what_a_validator_expected_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Slashed(BaseSettings):
+        folder: str
+
+        @field_validator("folder")
+        @classmethod
+        def ends(cls, value: str) -> str:
+            message = f"{value!r}: must end with a slash"
+            raise ValueError(message)
+
+    monkeypatch.setenv("APP_FOLDER", "data")
+
+    assert "must end with a slash" in str(refused(Slashed))
+
+
+def test_a_validator_of_a_secret_is_not_quoted(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Guarded(BaseSettings):
+        api_token: SecretStr
+
+        @field_validator("api_token")
+        @classmethod
+        def refuse(cls, value: SecretStr) -> SecretStr:
+            message = f"starts with {value.get_secret_value()[:3]}"
+            raise ValueError(message)
+
+    monkeypatch.setenv("APP_API_TOKEN", "zq9-and-more")
+
+    assert "api_token is wrong. Its validator refused it." in str(refused(Guarded))
+    assert "zq9" not in str(refused(Guarded))

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import pytest
+
+from controlroom.settings.toml_file import line_of, lines_of
+
+TEXT = '''# first
+title = "x"
+
+[db]  # comment
+url = """
+[fake]
+pool = 1
+"""
+"quoted key" = { inner = 1, other = { deep = 2 } }
+pool = [
+  1,
+  [2],
+]
+
+[db.replica]
+url = 'y'
+
+[[servers]]
+name = "a"
+[[servers]]
+name = "b"
+[a."b.c"]
+d.e = 1
+'''
+
+
+@pytest.mark.parametrize(
+    ("path", "line"),
+    [
+        (("title",), 2),
+        (("db",), 4),
+        (("db", "url"), 5),
+        (("db", "quoted key", "other", "deep"), 9),
+        (("db", "pool"), 10),
+        (("db", "replica", "url"), 16),
+        (("servers",), 18),
+        (("servers", "name"), 19),
+        (("a", "b.c", "d", "e"), 23),
+    ],
+)
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_a_key_is_found_on_its_line(path: tuple[str, ...], line: int, newline: str) -> None:
+    assert lines_of(TEXT.replace("\n", newline))[path] == line
+
+
+def test_what_stands_in_a_text_is_no_key() -> None:
+    assert ("fake",) not in lines_of(TEXT)
+    assert line_of(("fake", "pool"), lines_of(TEXT)) is None
+
+
+def test_what_has_no_line_of_its_own_is_found_where_it_stands() -> None:
+    assert line_of(("servers", "7", "port"), lines_of(TEXT)) == 18
+
+
+def test_an_endless_statement_costs_its_line_number_not_minutes() -> None:
+    text = "a = 1\nb = [\n" + "1,\n" * 1000 + "]\nc = 1\n"
+
+    assert set(lines_of(text)) == {("a",)}
