@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar, overload
 
 from controlroom.testing.faults import FaultPlan
@@ -66,9 +66,10 @@ def crash_everywhere(
     Raises:
         AssertionError: Names the step and "before" or "after" where recovery failed or the invariant broke; also when
             there was no step to crash at, or a run did not get as far as the first one did.
+        RuntimeError: One of the four is asynchronous, and an event loop is running here already.
 
     Guarantees:
-        See `FaultPlan` for what a crash is, and is not. Call it from synchronous code.
+        See `FaultPlan` for what a crash is, and is not.
     """
     pipeline = _Pipeline(run, recover or run, check, setup)
     counted = pipeline.goes_through()
@@ -134,9 +135,10 @@ def _claim(what: str, fn: Callable[..., object], world: tuple[object, ...]) -> o
 
 
 def _settle(outcome: object) -> object:
-    """Return *outcome*, or what it gives when awaited."""
-
-    async def settled(awaitable: Awaitable[Any]) -> object:
-        return await awaitable
-
-    return asyncio.run(settled(outcome)) if inspect.isawaitable(outcome) else outcome
+    """Return *outcome*, or what it returns if it is a coroutine."""
+    if not inspect.iscoroutine(outcome):
+        return outcome
+    try:
+        return asyncio.run(outcome)
+    finally:
+        outcome.close()  # not begun, where a loop was running already
