@@ -1,0 +1,37 @@
+"""The database as control plane: units of work that tell the truth, upserts that count, a ledger of what has been done.
+
+Rules of this package:
+
+* The unit is written once, against a synchronous SQLAlchemy connection; asyncio runs it in a greenlet. Only what
+  differs by colour exists twice, in files that stand side by side.
+* COMMIT is the library's alone, and its outcome is one of committed, rolled back, in doubt.
+* SQLAlchemy's and the driver's exceptions end at `classify`; no message shows a row.
+* What is SQLite's own stands in `sqlite`, `storable` and `meanings`.
+"""
+
+from __future__ import annotations
+
+from controlroom.database.database import Database
+from controlroom.database.database_async import AsyncDatabase
+from controlroom.database.marks import Checkpoints, Watermarks
+from controlroom.database.tables import ColumnInfo, Columns, TableInfo
+from controlroom.database.unit_of_work import Savepoint, UnitOfWork
+from controlroom.database.unit_of_work_async import AsyncCheckpoints, AsyncSavepoint, AsyncUnitOfWork, AsyncWatermarks
+from controlroom.database.writes import WriteCount
+
+__all__ = [
+    "AsyncCheckpoints",
+    "AsyncDatabase",
+    "AsyncSavepoint",
+    "AsyncUnitOfWork",
+    "AsyncWatermarks",
+    "Checkpoints",
+    "ColumnInfo",
+    "Columns",
+    "Database",
+    "Savepoint",
+    "TableInfo",
+    "UnitOfWork",
+    "Watermarks",
+    "WriteCount",
+]

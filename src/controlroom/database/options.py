@@ -1,0 +1,55 @@
+"""How a database is used: limits, pool and profile, checked once."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from controlroom.errors import ConfigError
+
+__all__ = ["Isolation", "Options", "Profile", "checked_isolation"]
+
+Profile = Literal["server", "pooler", "serverless"]
+Isolation = Literal["READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the arguments of a `Database` say."""
+
+    statement_timeout_s: float
+    lock_timeout_s: float
+    application_name: str | None
+    profile: Profile
+    pool_size: int
+    pool_timeout_s: float
+
+    def __post_init__(self) -> None:
+        """Refuse limits that nothing could meet."""
+        for name in ("statement_timeout_s", "lock_timeout_s", "pool_timeout_s"):
+            seconds = getattr(self, name)
+            if not isinstance(seconds, int | float) or not math.isfinite(seconds) or seconds <= 0:
+                message = f"{name}={seconds!r} is not possible: give seconds, more than zero."
+                raise ConfigError(message)
+        if self.profile not in get_args(Profile):
+            message = f"profile={self.profile!r} is unknown: choose one of {', '.join(get_args(Profile))}."
+            raise ConfigError(message)
+        if self.pool_size < 1:
+            message = f"pool_size={self.pool_size!r} is not possible: give the number of connections, 1 or more."
+            raise ConfigError(message)
+
+
+def checked_isolation(isolation: str | None) -> str | None:
+    """Return *isolation* in the standard's own spelling.
+
+    Raises:
+        ConfigError: The SQL standard knows no such level.
+    """
+    if isolation is None:
+        return None
+    level = isolation.upper().replace("_", " ")
+    if level not in get_args(Isolation):
+        message = f"isolation={isolation!r} is unknown: choose one of {', '.join(get_args(Isolation))}, or None."
+        raise ConfigError(message)
+    return level

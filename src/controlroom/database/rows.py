@@ -1,0 +1,215 @@
+"""Rows as the caller has them, mappings or tuples, and as the driver takes them: tuples in one order.
+
+Every row of one call has the columns of the first. A row with one more would lose it without a word in the driver's
+executemany, one with fewer would be filled with something; both are refused, with their index.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn, cast
+
+from sqlalchemy import Column, DateTime, Dialect, Row, Table
+from sqlalchemy.sql.schema import CallableColumnDefault, ScalarElementColumnDefault
+
+from controlroom.database.storable import in_utc, storable
+from controlroom.errors import IntegrityViolationError, QueryError
+
+__all__ = ["CountedRows", "RowShape", "first_and_rest", "shape_of"]
+
+DriverRow = tuple[Any, ...]
+
+
+class CountedRows(list[DriverRow]):
+    """Rows for executemany that remember how far the driver has come: the one it took last is the one that failed."""
+
+    taken = 0
+
+    def __iter__(self) -> Iterator[DriverRow]:
+        for self.taken, row in enumerate(super().__iter__(), start=1):
+            yield row
+
+
+@dataclass(frozen=True, slots=True)
+class RowShape:
+    """Which columns the rows of one call have, and how each value is made ready for the driver.
+
+    Attributes:
+        table: Where they go.
+        columns: The columns of a driver row, in the order of the table, as SQLAlchemy writes them into the statement.
+        given: Those of them that the caller's rows have; Python fills the others with their defaults.
+    """
+
+    table: Table
+    columns: tuple[Column[Any], ...]
+    given: tuple[Column[Any], ...]
+    names: tuple[str, ...]
+    places: tuple[int, ...]
+    converters: tuple[Callable[[Any], Any], ...]
+    fillers: tuple[Callable[[], Any] | None, ...]
+    chosen: bool
+
+    def driver_rows(self, rows: Iterable[Any]) -> Iterator[DriverRow]:
+        """Yield each row as the driver takes it.
+
+        Raises:
+            QueryError: A row has other columns than the first, or a value has a type that its column does not take.
+            IntegrityViolationError: A value cannot be converted.
+        """
+        converters, fills = self.converters, any(self.fillers)
+        for index, row in enumerate(rows):
+            values = self._values(row, index)
+            try:
+                converted = tuple([convert(value) for convert, value in zip(converters, values, strict=True)])
+            except Exception as error:  # noqa: BLE001 - column types may raise anything, with the value in the text
+                self._unconvertible(values, index, type(error))
+            yield self._filled(converted) if fills else converted
+
+    def _filled(self, converted: DriverRow) -> DriverRow:
+        given = iter(converted)
+        return tuple([next(given) if fill is None else fill() for fill in self.fillers])
+
+    def _values(self, row: Any, index: int) -> Sequence[Any]:
+        mapping = _as_mapping(row, tuples=self.chosen)
+        if mapping is None:
+            if not isinstance(row, Sequence) or isinstance(row, str | bytes | bytearray):
+                self._refuse(index, f"is a {type(row).__name__}, neither a mapping nor a tuple")
+            if not self.chosen:
+                self._refuse(index, f"is a {type(row).__name__}, and the first one is a mapping")
+            if len(row) != len(self.names):
+                self._refuse(index, f"has {len(row)} values for {len(self.names)} columns")
+            return [row[place] for place in self.places]
+        try:
+            values = [mapping[name] for name in self.names]
+        except KeyError:
+            missing = [name for name in self.names if name not in mapping]
+            self._refuse(index, f"has no value for {', '.join(missing)}")
+        if not self.chosen and len(mapping) != len(values):
+            extra = [str(name) for name in mapping if name not in self.names]
+            self._refuse(index, f"has more columns than the first row: {', '.join(extra)}")
+        return values
+
+    def _refuse(self, index: int, fact: str) -> NoReturn:
+        message = (
+            f"{self.table.name}, row {index}: it {fact}. Its unit of work can only be rolled back. "
+            "Give every row of one call the same columns, or name them with columns=[…]."
+        )
+        raise QueryError(message, table=self.table.name, row_index=index)
+
+    def _unconvertible(self, values: Sequence[Any], index: int, raised: type[Exception]) -> NoReturn:
+        culprit = next((place for place, value in enumerate(values) if not _converts(self.converters[place], value)), 0)
+        kind = QueryError if issubclass(raised, TypeError) else IntegrityViolationError
+        message = (
+            f"{self.table.name}, row {index}: the value of {self.names[culprit]} (a {type(values[culprit]).__name__}) "
+            f"cannot be stored as {self.given[culprit].type!r}. Its unit of work can only be rolled back. "
+            "Convert it first, or set the row aside."
+        )
+        raise kind(message, table=self.table.name, row_index=index) from None  # the cause's text would show the value
+
+
+def _converts(convert: Callable[[Any], Any], value: Any) -> bool:
+    try:
+        convert(value)
+    except Exception:  # noqa: BLE001 - see driver_rows
+        return False
+    return True
+
+
+def _as_mapping(row: Any, *, tuples: bool) -> Mapping[str, Any] | None:
+    if isinstance(row, Row) and not tuples:
+        return cast("Mapping[str, Any]", row._mapping)  # noqa: SLF001 - public, despite its name
+    return row if isinstance(row, Mapping) else None
+
+
+def first_and_rest(rows: Any) -> tuple[Any, Iterable[Any]] | None:
+    """Return the first row, and all of them; None where there is none. One mapping counts as one row.
+
+    Raises:
+        QueryError: *rows* cannot be iterated over.
+    """
+    if not isinstance(rows, Iterable) or isinstance(rows, str | bytes):
+        message = f"The rows are a {type(rows).__name__}. Nothing was run. Give an iterable of mappings or tuples."
+        raise QueryError(message)
+    remaining = iter([rows] if isinstance(rows, Mapping) else rows)
+    for first in remaining:
+        return first, _chained(first, remaining)
+    return None
+
+
+def _chained(first: Any, remaining: Iterator[Any]) -> Iterator[Any]:
+    yield first
+    yield from remaining
+
+
+def shape_of(table: Table, first: Any, columns: Sequence[str] | None, dialect: Dialect) -> RowShape:
+    """Return the shape of rows that begin with *first*.
+
+    Raises:
+        QueryError: A column is unknown or named twice, or *first* does not say which columns it has.
+    """
+    names = tuple(columns) if columns is not None else _names_in(table, first)
+    given = tuple(column_of(table, name) for name in names)
+    if len(set(given)) != len(names) or not names:
+        message = f"{table.name}: columns={list(names)} names none, or one twice. Nothing was run."
+        raise QueryError(message, table=table.name)
+    fillers = {each: _filler(each, dialect) for each in table.columns if each not in given}
+    written = tuple(each for each in table.columns if each in given or fillers[each] is not None)
+    places = tuple(sorted(range(len(given)), key=lambda place: written.index(given[place])))
+    return RowShape(
+        table=table,
+        columns=written,
+        given=tuple(given[place] for place in places),
+        names=tuple(names[place] for place in places),
+        places=places,
+        converters=tuple(_converter(given[place], dialect) for place in places),
+        fillers=tuple(None if each in given else fillers[each] for each in written),
+        chosen=columns is not None,
+    )
+
+
+def _names_in(table: Table, first: Any) -> tuple[str, ...]:
+    mapping = _as_mapping(first, tuples=False)
+    if mapping is None:
+        message = (
+            f"{table.name}: the rows are no mappings (the first is a {type(first).__name__}). Nothing was run. "
+            "Name the columns of tuples with columns=[…]."
+        )
+        raise QueryError(message, table=table.name, row_index=0)
+    return tuple(mapping)
+
+
+def column_of(table: Table, name: Any) -> Column[Any]:
+    """Return the column called *name*.
+
+    Raises:
+        QueryError: There is none.
+    """
+    column = table.columns.get(name) if isinstance(name, str) else None
+    if column is None:
+        close = difflib.get_close_matches(str(name), list(table.columns.keys()), n=1)
+        hint = f"Did you mean {close[0]!r}?" if close else f"It has {', '.join(table.columns.keys())}."
+        message = f"{table.name} has no column {str(name)!r}. Nothing was run. {hint}"
+        raise QueryError(message, table=table.name)
+    return column
+
+
+def _converter(column: Column[Any], dialect: Dialect) -> Callable[[Any], Any]:
+    """Return what makes a Python value of *column* one of the driver's."""
+    convert: Callable[[Any], Any] = column.type.dialect_impl(dialect).bind_processor(dialect) or storable
+    if isinstance(column.type, DateTime):
+        return lambda value: convert(in_utc(value))
+    return convert
+
+
+def _filler(column: Column[Any], dialect: Dialect) -> Callable[[], Any] | None:
+    """Return what computes the default that *column* has on the Python side; SQL computes the others itself."""
+    convert = _converter(column, dialect)
+    match column.default:
+        case ScalarElementColumnDefault(arg=value):
+            return lambda: convert(value)
+        case CallableColumnDefault(arg=function):
+            return lambda: convert(function(None))  # type: ignore[arg-type]  # no context: there is no statement yet
+        case _:
+            return None

@@ -1,0 +1,133 @@
+"""Where an asynchronous unit of work gets its connection from, and gives it back to."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from importlib.util import find_spec
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from controlroom import clock
+from controlroom.clock import current_deadline
+from controlroom.database.backends import not_connected
+from controlroom.database.checkouts import Checkouts
+from controlroom.database.classify import reraise
+from controlroom.database.sources import closed, left_behind
+from controlroom.database.sqlite import Sqlite
+from controlroom.database.tables import Catalog
+from controlroom.errors import ConfigError, QueryError
+
+__all__ = ["AsyncSource"]
+
+
+async def _connected(*arguments: Any, **options: Any) -> Any:
+    """Return a connection of aiosqlite; where it cannot be opened, leave no thread of it behind.
+
+    aiosqlite does not wait for the thread of a failed connection, whose last word then meets a closed event loop.
+    """
+    import aiosqlite  # noqa: PLC0415 - an extra
+
+    connection = aiosqlite.connect(*arguments, **options)
+    thread: Any = getattr(connection, "_thread", connection)  # before 0.22 it was a thread itself
+    thread.daemon = True  # as SQLAlchemy does: a connection that nobody closed does not keep the process alive
+    try:
+        return await connection
+    except BaseException:
+        thread.join()
+        raise
+
+
+class AsyncSource:
+    """The pool of one `AsyncDatabase`. One event loop at a time."""
+
+    def __init__(self, backend: Sqlite) -> None:
+        if find_spec("aiosqlite") is None:
+            message = "AsyncDatabase needs aiosqlite for SQLite. Nothing was opened. Install controlroom[aiosqlite]."
+            raise ConfigError(message)
+        self.backend = backend
+        self.catalog = Catalog()
+        self._closed = False
+        self._start()
+
+    def _start(self) -> None:
+        self._process = os.getpid()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._checkouts = Checkouts(self.backend.pool_size)
+        arguments = self.backend.engine_arguments(asynchronous=True)
+        arguments["connect_args"]["async_creator_fn"] = _connected
+        self.engine: AsyncEngine = create_async_engine(**arguments)
+        event.listen(self.engine.sync_engine, "connect", self.backend.prepare)
+
+    async def take_turn(self) -> int:
+        """Wait until a connection may be opened; return the number to give the turn back with.
+
+        Raises:
+            PoolExhaustedError: None became free in time.
+            QueryError: The database was closed, or belongs to another event loop.
+        """
+        if self._closed:
+            raise closed()
+        if self._process != os.getpid():
+            self._start_again_after_fork()
+        self._settle_in(asyncio.get_running_loop())
+        task = asyncio.current_task()
+        if self._turns.locked():
+            await self._wait_for_a_turn(task)
+        else:
+            await self._turns.acquire()  # at once
+        return self._checkouts.add(task, f"task {task.get_name() if task else '?'}")
+
+    async def _wait_for_a_turn(self, task: asyncio.Task[object] | None) -> None:
+        deadline, began_s = current_deadline(), clock.monotonic_s()
+        timeout_s = self.backend.options.pool_timeout_s
+        timeout_s = timeout_s if deadline is None else deadline.fit(timeout_s)
+        if self._checkouts.all_are_held_by(task):
+            raise self._checkouts.exhausted(0.0)
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise self._checkouts.exhausted(clock.monotonic_s() - began_s) from None
+
+    def _settle_in(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Serve one loop after the other (two calls of ``asyncio.run``), never two at once."""
+        if loop is self._loop:
+            return
+        if len(self._checkouts):
+            message = (
+                "This AsyncDatabase is in use in another event loop. Nothing was run. Open one for each loop, "
+                "or end the units of the other first."
+            )
+            raise QueryError(message)
+        self._loop = loop
+        self._turns = asyncio.Semaphore(self.backend.pool_size)
+
+    async def connect(self) -> AsyncConnection:
+        """Return a connection; take a turn first."""
+        try:
+            return await self.engine.connect()
+        except BaseException as error:  # noqa: BLE001 - translated, or raised again as it is
+            reraise(error, not_connected(error, self.backend))
+
+    async def give_back(self, number: int) -> None:
+        """Take note that the connection was closed, and let the next one have its turn."""
+        still_out = self._checkouts.remove(number)
+        self._turns.release()
+        if self._closed and not still_out:
+            await self.engine.dispose()
+
+    async def close(self) -> None:
+        """Let nobody begin any more, and close every connection: at once, or when the last unit has ended."""
+        self._closed = True
+        if not len(self._checkouts):
+            await self.engine.dispose()
+
+    def _start_again_after_fork(self) -> None:
+        if self.backend.in_memory:
+            message = "This in-memory database belongs to the parent process. Nothing was run. Use a file."
+            raise ConfigError(message)
+        left_behind.append(self.engine)
+        self._start()

@@ -1,0 +1,70 @@
+"""When a statement has to stop, and whose limit it was."""
+
+from __future__ import annotations
+
+from asyncio import CancelledError
+
+from controlroom import clock
+from controlroom.clock import current_deadline
+from controlroom.errors import ControlRoomError, DeadlineExceededError, QueryError
+
+__all__ = ["Stopwatch"]
+
+
+class Stopwatch:
+    """Stops the statement that runs on one connection. SQLite's progress handler: it asks every few thousand steps.
+
+    The handler may be asked in another thread than the one that starts the watch (aiosqlite's), so it reads plain
+    attributes only; the ambient deadline is looked up when the watch is started. Setting ``cancelled`` stops the
+    statement that runs and refuses those that follow, until it is taken back.
+    """
+
+    __slots__ = ("_at_s", "_limit_s", "_rule", "_timeout_s", "cancelled")
+
+    def __init__(self, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+        self._at_s: float | None = None
+        self._limit_s = timeout_s
+        self._rule = "statement_timeout_s"
+        self.cancelled = False
+
+    def start(self, what: str) -> None:
+        """Give the statement that follows its time.
+
+        Raises:
+            DeadlineExceededError: The ambient deadline has passed. The statement was not begun.
+            CancelledError: Whoever waits for it has been cancelled meanwhile. The statement was not begun.
+        """
+        if self.cancelled:
+            raise CancelledError
+        deadline = current_deadline()
+        self._limit_s, self._rule = self._timeout_s, "statement_timeout_s"
+        if deadline is not None:
+            deadline.require(what)
+            if deadline.remaining_s() < self._timeout_s:
+                self._limit_s, self._rule = deadline.remaining_s(), "deadline"
+        self._at_s = clock.monotonic_s() + self._limit_s
+
+    def stop(self) -> None:
+        """Let what follows take the time it takes: COMMIT and ROLLBACK are never interrupted."""
+        self._at_s = None
+
+    def __call__(self) -> int:
+        """Answer SQLite: 1 interrupts, 0 goes on."""
+        return int(self.cancelled or (self._at_s is not None and clock.monotonic_s() >= self._at_s))
+
+    def verdict(self, what: str) -> ControlRoomError | None:
+        """Return the error for a statement that was interrupted; None where the task was cancelled."""
+        if self.cancelled:
+            return None
+        if self._rule == "deadline":
+            message = (
+                f"{what}: stopped after {self._limit_s:.1f} s, at the deadline. Its unit of work can only be rolled "
+                "back. Run the unit again with more time."
+            )
+            return DeadlineExceededError(message)
+        message = (
+            f"{what}: stopped after statement_timeout_s={self._limit_s:g} s. Its unit of work can only be rolled back. "
+            "Make the statement cheaper (an index, a smaller range), or give the Database a longer statement_timeout_s."
+        )
+        return QueryError(message)

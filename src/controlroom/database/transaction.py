@@ -1,0 +1,245 @@
+"""One transaction on one connection: what every statement of a unit goes through, written once for both colours.
+
+Rules:
+
+* Whatever leaves a method that may have written dooms the transaction, until a savepoint around it is rolled back.
+* SQLite sometimes rolls the whole transaction back by itself (sqlite.org/lang_transaction.html, "Response To Errors
+  Within A Transaction"). Further statements would then commit one by one; so after each error the driver is asked
+  whether the transaction is still open, and if not, nothing further runs.
+* COMMIT and ROLLBACK go to the driver directly: where a signal interrupts SQLAlchemy, it closes the connection, and
+  with it the answer to whether the COMMIT had happened.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from sqlite3 import SQLITE_INTERRUPT
+from typing import Any, NamedTuple, TypeVar
+
+from sqlalchemy import Connection
+
+from controlroom.database.classify import Situation, reraise, translated
+from controlroom.database.ending import Abandon, AskWhetherOpen, Commit, Outcome, RollBack, Step, doomed_by
+from controlroom.database.sqlite import Link, Sqlite
+from controlroom.errors import DoomedTransactionError, QueryError
+
+__all__ = ["SavepointState", "Transaction"]
+
+T = TypeVar("T")
+
+
+class SavepointState(NamedTuple):
+    """What a savepoint goes back to."""
+
+    name: str
+    swallowed: BaseException | None
+    hooks: int
+
+
+class Transaction:
+    """The state of one unit of work below its public face."""
+
+    def __init__(self, backend: Sqlite, *, read_only: bool) -> None:
+        self.backend = backend
+        self.read_only = read_only
+        self.outcome = Outcome.NOT_BEGUN
+        self.swallowed: BaseException | None = None
+        self.hooks: list[Callable[[], object]] = []
+        self._lost = False
+        self._numbers = 0
+        self._connection: Connection | None = None
+        self._link: Link
+        self._thread = 0
+
+    @property
+    def connection(self) -> Connection:
+        """The SQLAlchemy connection; only inside `run`."""
+        if self._connection is None:
+            raise self._unusable()
+        return self._connection
+
+    @property
+    def link(self) -> Link:
+        """The driver's connection."""
+        return self._link
+
+    def begin(self, connection: Connection) -> None:
+        """Begin on *connection*."""
+        self._connection, self._link, self._thread = connection, Link.of(connection), threading.get_ident()
+        try:
+            self.backend.begin(self._link, read_only=self.read_only)
+        except BaseException as error:  # noqa: BLE001 - translated, or raised again as it is
+            reraise(error, translated(error, Situation("BEGIN", "begin")))
+        self.outcome = Outcome.OPEN
+
+    def require_own(self) -> None:
+        """Refuse whoever comes before the begin, after the end, or from another thread.
+
+        Raises:
+            QueryError: That is so.
+        """
+        if self.outcome is not Outcome.OPEN or self._thread != threading.get_ident():
+            raise self._unusable()
+
+    def require_open(self) -> None:
+        """Refuse to go on where there is nothing to go on with.
+
+        Raises:
+            QueryError: The unit has not begun, has ended, or belongs to another thread.
+            DoomedTransactionError: The database has rolled it back by itself.
+        """
+        self.require_own()
+        if self._lost:
+            message = (
+                "The database rolled the whole unit back when an earlier statement failed. Nothing of it is left; "
+                "this statement was not run. Let the first error out, and run the unit again."
+            )
+            raise DoomedTransactionError(message) from self.swallowed
+
+    def _unusable(self) -> QueryError:
+        if self.outcome is Outcome.OPEN:
+            fact = "This unit of work belongs to another thread. A unit is not shared: give each thread its own"
+        elif self.outcome is Outcome.NOT_BEGUN:
+            fact = "This unit of work has not begun. Use it as `with db.unit_of_work() as uow:`"
+        else:
+            fact = f"This unit of work has ended: {self.outcome}. Begin another one"
+        return QueryError(f"{fact}. Nothing was run.")
+
+    def run(
+        self,
+        what: str,
+        action: Callable[[], T],
+        table: str | None = None,
+        row_index: Callable[[], int | None] = lambda: None,
+    ) -> T:
+        """Return ``action()``, one statement of this unit; translate what it raises, and doom the unit by it."""
+        self.require_open()
+        stopwatch = self._link.stopwatch
+        try:
+            stopwatch.start(what)
+            return action()
+        except BaseException as error:  # noqa: BLE001 - translated, or raised again as it is
+            ours = self._translated(error, Situation(what, "statement", table, row_index(), self.read_only))
+            self.doom(ours)
+            reraise(error, ours)
+        finally:
+            stopwatch.stop()
+
+    def _translated(self, error: BaseException, situation: Situation) -> BaseException:
+        origin = getattr(error, "orig", error)
+        if getattr(origin, "sqlite_errorcode", None) == SQLITE_INTERRUPT:
+            ours = self._link.stopwatch.verdict(situation.what)
+            if ours is not None:
+                ours.__cause__ = error
+                return ours
+        return translated(error, situation)
+
+    def doom(self, error: BaseException) -> None:
+        """Remember that *error* was raised: should it not leave the block, the unit may not commit."""
+        self.swallowed = self.swallowed or error
+        self._lost = self._lost or not self._link.is_open()
+
+    def interrupted_by(self, error: BaseException) -> None:
+        """Remember that a statement did not return its result to the caller, whether it was run or not."""
+        self.swallowed = self.swallowed or error
+
+    def cancel(self) -> None:
+        """Stop the statement that runs, and those that would follow it."""
+        self._link.stopwatch.cancelled = True
+
+    def take_back_cancellation(self) -> None:
+        """Let statements run again: whoever was cancelled has stopped."""
+        if self._connection is not None:
+            self._link.stopwatch.cancelled = False
+
+    @contextmanager
+    def guarded(self) -> Iterator[None]:
+        """Doom the unit by whatever leaves the block: rows were written before the iterable of rows failed, say."""
+        self.require_open()
+        try:
+            yield
+        except BaseException as error:
+            self.doom(error)
+            raise
+
+    def control(self, what: str, sql: str) -> Any:
+        """Run a statement of the library's own; return its first value."""
+        return self.run(what, lambda: self._link.run(sql))
+
+    def number(self) -> int:
+        """Return a number that this transaction has not used: for names."""
+        self._numbers += 1
+        return self._numbers
+
+    def enter_savepoint(self) -> SavepointState:
+        """Set a savepoint."""
+        name = f"controlroom_{self.number()}"
+        self.control("SAVEPOINT", f"SAVEPOINT {name}")
+        return SavepointState(name, self.swallowed, len(self.hooks))
+
+    def undo_to(self, savepoint: SavepointState) -> None:
+        """Undo everything since *savepoint*, its errors included. The savepoint stays."""
+        if self._lost:
+            return
+        self.control("ROLLBACK TO SAVEPOINT", f"ROLLBACK TO {savepoint.name}")
+        self.swallowed = savepoint.swallowed
+        del self.hooks[savepoint.hooks :]
+
+    def leave_savepoint(self, savepoint: SavepointState, error: BaseException | None) -> None:
+        """Keep what was done since *savepoint*, or undo it where *error* left the block or one was swallowed.
+
+        Raises:
+            DoomedTransactionError: An error was swallowed inside; everything since the savepoint was undone.
+        """
+        if self.outcome is not Outcome.OPEN or self._lost:
+            return  # rolled back as a whole: by the user, or by the database
+        swallowed = self.swallowed if self.swallowed is not savepoint.swallowed else None
+        if error is not None or swallowed is not None:
+            self.undo_to(savepoint)
+        self.control("RELEASE SAVEPOINT", f"RELEASE {savepoint.name}")
+        if error is None and swallowed is not None:
+            raise doomed_by(swallowed, "savepoint")
+
+    def perform(self, step: Step) -> bool | None:
+        """Perform one step of the ending."""
+        match step:
+            case Commit():
+                self._commit()
+            case AskWhetherOpen():
+                return self._link.is_open()
+            case RollBack():
+                self._roll_back()
+            case Abandon():
+                self.connection.invalidate()
+        return None
+
+    def _commit(self) -> None:
+        try:
+            self._link.persist(self._link.dbapi.commit)
+        except BaseException as error:  # noqa: BLE001 - translated, or raised again as it is
+            reraise(error, translated(error, Situation("COMMIT", "commit")))
+
+    def _roll_back(self) -> None:
+        if not self._link.is_open():
+            return
+        try:
+            self._link.dbapi.rollback()
+        except Exception:  # noqa: BLE001 - whatever it is: a closed connection is rolled back
+            with suppress(Exception):
+                self.connection.invalidate()
+
+    def close(self) -> None:
+        """Give the connection back, never with a transaction open on it."""
+        if self.outcome is Outcome.OPEN:
+            self.outcome = Outcome.ROLLED_BACK
+        connection = self._connection
+        if connection is None:
+            return
+        try:
+            if self.outcome is not Outcome.COMMITTED and not connection.invalidated:
+                self._roll_back()
+        finally:
+            self._connection = None
+            connection.close()
