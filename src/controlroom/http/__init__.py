@@ -1,0 +1,56 @@
+"""Clients for HTTP APIs that never hang, never flood and never lie.
+
+Decisions stand in `controlroom.policy` and in flows here; `Engine` and `AsyncEngine` perform them over httpx transports.
+No type of httpx is part of the public surface, except for ``transport=``.
+"""
+
+from __future__ import annotations
+
+from controlroom.http.auth import ApiKeyAuth, Auth, BasicAuth, BearerAuth
+from controlroom.http.calls import CallOptions
+from controlroom.http.client import ApiClient
+from controlroom.http.client_async import AsyncApiClient
+from controlroom.http.endpoint import AsyncBoundEndpoint, BoundEndpoint, Endpoint
+from controlroom.http.messages import Headers, Request, Response
+from controlroom.http.timeouts import Timeouts
+from controlroom.policy.pagination import (
+    CursorPagination,
+    LinkHeaderPagination,
+    NextUrlPagination,
+    OffsetPagination,
+    Page,
+    PageNumberPagination,
+    PageRequest,
+    PageResponse,
+    Pagination,
+    SinglePage,
+)
+from controlroom.policy.rate_limit import RateLimit
+
+__all__ = [
+    "ApiClient",
+    "ApiKeyAuth",
+    "AsyncApiClient",
+    "AsyncBoundEndpoint",
+    "Auth",
+    "BasicAuth",
+    "BearerAuth",
+    "BoundEndpoint",
+    "CallOptions",
+    "CursorPagination",
+    "Endpoint",
+    "Headers",
+    "LinkHeaderPagination",
+    "NextUrlPagination",
+    "OffsetPagination",
+    "Page",
+    "PageNumberPagination",
+    "PageRequest",
+    "PageResponse",
+    "Pagination",
+    "RateLimit",
+    "Request",
+    "Response",
+    "SinglePage",
+    "Timeouts",
+]

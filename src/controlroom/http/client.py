@@ -1,0 +1,209 @@
+"""The client."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
+from types import TracebackType
+from typing import Any, Self, TypeVar, Unpack
+
+from controlroom.clock import deadline, monotonic_s
+from controlroom.http import library, walks
+from controlroom.http.auth import Auth
+from controlroom.http.calls import Call, CallOptions
+from controlroom.http.configuration import Configuration, hosts
+from controlroom.http.endpoint import BoundEndpoint, Endpoint
+from controlroom.http.engine import Engine
+from controlroom.http.exchange import exchange
+from controlroom.http.messages import Headers, Response
+from controlroom.http.timeouts import Timeouts
+from controlroom.policy.flow import drive
+from controlroom.policy.pagination import FetchPage, Page, PageResponse, Walk
+from controlroom.policy.rate_limit import RateLimit
+from controlroom.retrying import RetryPolicy
+
+__all__ = ["ApiClient"]
+
+RecordT = TypeVar("RecordT")
+
+
+class ApiClient:
+    """Talks to one API. Share one instance, between threads too; close it, or use ``with``.
+
+    Args:
+        base_url: "https://api.example.com", or with a path that all others go below.
+        auth: `BearerAuth`, `BasicAuth`, `ApiKeyAuth`, or a callable that sets credentials on a `Request`.
+        headers: Sent with every request to this origin. Values under telling names are masked in all output.
+        params: Added to every request's query; treated as *headers* are.
+        timeouts: For each phase, and for a whole call.
+        retry: How failed calls are repeated; None: not at all.
+        rate_limit: How fast requests may leave; share one between clients to have them counted together.
+        max_response_bytes: The largest body let in, after decompression.
+        allowed_hosts: Hosts ("cdn.example.com", "10.0.0.7:8080") that links and redirects may lead to, without
+            credentials.
+        transport: An ``httpx.BaseTransport`` in the place of sockets and proxies. Closed with the client.
+
+    Raises:
+        ConfigError: An argument is impossible.
+
+    Guarantees:
+        Never hangs: each phase has a limit and the call a total; all are cut to the ambient deadline.
+        Never floods: repeats only what was never sent, GET, HEAD, OPTIONS, PUT, DELETE, and calls with an idempotency
+        key; only after 408, 429, 5xx but 501, timeouts and network errors; waits as long as Retry-After says.
+        Never lies: a truncated, oversized or undecodable answer raises; so does a walk that repeats itself, ends with
+        another number of records than the server stated, or would have to stop in its middle.
+        Credentials never leave the origin of *base_url*, and are shown nowhere.
+        Not promised: cookies are not kept.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        auth: Auth | None = None,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, Any] | None = None,
+        timeouts: Timeouts | None = None,
+        retry: RetryPolicy | None = RetryPolicy(),  # noqa: B008 - immutable
+        rate_limit: RateLimit | None = None,
+        max_response_bytes: int = 64 * 2**20,
+        allowed_hosts: Iterable[str] | None = None,
+        transport: library.BaseTransport | None = None,
+    ) -> None:
+        self._configuration = Configuration(
+            base_url,
+            auth=auth,
+            headers=Headers(headers or {}),
+            params=params or {},
+            timeouts=timeouts or Timeouts(),
+            retry=retry or RetryPolicy(attempts=1),
+            rate_limit=rate_limit,
+            max_response_bytes=max_response_bytes,
+            allowed_hosts=hosts(allowed_hosts),
+        )
+        self._engine = Engine(transport)
+
+    def request(self, method: str, path: str, **options: Unpack[CallOptions]) -> Response:
+        """Send a request and return the answer, read to its end.
+
+        Args:
+            method: "GET" or another.
+            path: Below the base URL, or an absolute URL of this origin.
+            **options: See `CallOptions`.
+
+        Raises:
+            APIStatusError: The answer has a status of 400 or more.
+            APIConnectionError: No connection, or it was lost.
+            APITimeoutError: A phase, or the whole call, took too long.
+            APIContractError: The answer is too large, not coded as it says, or a redirect to another origin.
+            DeadlineExceededError: The ambient deadline had passed, or leaves no time for the rate limit.
+            ConfigError: An argument cannot be sent, or the client is closed.
+
+        Guarantees:
+            What may be repeated was repeated when this raises. An error that says RECONCILE means that the request may
+            have been carried out.
+        """
+        return self._send(self._configuration.call(method, path, **options))
+
+    def get(self, path: str, **options: Unpack[CallOptions]) -> Response:
+        """Send a GET request; see `request`."""
+        return self.request("GET", path, **options)
+
+    def post(self, path: str, **options: Unpack[CallOptions]) -> Response:
+        """Send a POST request; see `request`. With ``idempotency_key=`` it can be retried."""
+        return self.request("POST", path, **options)
+
+    def put(self, path: str, **options: Unpack[CallOptions]) -> Response:
+        """Send a PUT request; see `request`."""
+        return self.request("PUT", path, **options)
+
+    def patch(self, path: str, **options: Unpack[CallOptions]) -> Response:
+        """Send a PATCH request; see `request`. With ``idempotency_key=`` it can be retried."""
+        return self.request("PATCH", path, **options)
+
+    def delete(self, path: str, **options: Unpack[CallOptions]) -> Response:
+        """Send a DELETE request; see `request`."""
+        return self.request("DELETE", path, **options)
+
+    def records(
+        self, endpoint: Endpoint[RecordT], *, params: Mapping[str, Any] | None = None, **path: object
+    ) -> Iterator[RecordT]:
+        """Return an iterator over all records of *endpoint*, one page in memory; see `pages`."""
+        return (record for page in self._begun(endpoint, params, None, path) for record in page.records)
+
+    def pages(
+        self,
+        endpoint: Endpoint[RecordT],
+        *,
+        params: Mapping[str, Any] | None = None,
+        resume: Mapping[str, Any] | None = None,
+        **path: object,
+    ) -> Iterator[Page[RecordT]]:
+        """Return an iterator over the pages of *endpoint*; each is fetched when it is asked for.
+
+        Args:
+            endpoint: What to walk.
+            params: Query parameters on top of the endpoint's.
+            resume: The ``checkpoint`` of a page, or of an error: goes on behind it.
+            **path: Values for the places in the endpoint's path.
+
+        Raises:
+            PaginationLoopError: A cursor, a link or a page came a second time.
+            IncompletePaginationError: The walk is over, but the server stated another total.
+            PaginationError: Too many pages, too many empty ones in a row, or a link to another origin.
+            APIContractError: A body has no records where they should be, or is not JSON.
+            ConfigError: *resume* belongs to another walk, or a path argument is missing.
+            ExternalAPIError: As `request` raises it. ``.checkpoint`` resumes the walk behind the last page.
+
+        Guarantees:
+            Ends only on proof: nothing points on, an empty page where the client counts, or the stated total.
+            Not promised: a consistent snapshot of a list that changes meanwhile.
+        """
+        return self._begun(endpoint, params, resume, path)
+
+    def _begun(
+        self,
+        endpoint: Endpoint[RecordT],
+        params: Mapping[str, Any] | None,
+        resume: Mapping[str, Any] | None,
+        path: Mapping[str, object],
+    ) -> Iterator[Page[RecordT]]:
+        """Check the arguments now; the first page is fetched when it is asked for."""
+        return self._walked(endpoint, walks.begin(self._configuration, endpoint, params, resume, path))
+
+    def _walked(self, endpoint: Endpoint[RecordT], walk: Walk) -> Iterator[Page[RecordT]]:
+        fetch = partial(self._fetch, endpoint)
+        began_at_s = monotonic_s()
+        while (page := drive(walk.next_page(), fetch)) is not None:
+            walks.log_page(endpoint, page, began_at_s)
+            yield page
+            began_at_s = monotonic_s()
+        walks.log_end(endpoint, walk)
+
+    def _fetch(self, endpoint: Endpoint[Any], step: FetchPage) -> PageResponse:
+        return walks.page_response(self._send(walks.call_for(self._configuration, endpoint, step)))
+
+    def _send(self, call: Call) -> Response:
+        with deadline(self._configuration.timeouts.total_s):
+            return self._configuration.retry_for(call).call(self._try, call)
+
+    def _try(self, call: Call) -> Response:
+        return drive(exchange(call, self._configuration), self._engine.perform)
+
+    def _bind(self, endpoint: Endpoint[RecordT]) -> BoundEndpoint[RecordT]:
+        return BoundEndpoint(self, endpoint)
+
+    def close(self) -> None:
+        """Close all connections; a second call does nothing."""
+        self._engine.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._configuration.base_url!r}, auth={self._configuration.auth!r})"

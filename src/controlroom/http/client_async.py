@@ -1,0 +1,160 @@
+"""The asynchronous client; see `controlroom.http.client`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from functools import partial
+from types import TracebackType
+from typing import Any, Self, TypeVar, Unpack
+
+from controlroom.clock import deadline, monotonic_s
+from controlroom.http import library, walks
+from controlroom.http.auth import Auth
+from controlroom.http.calls import Call, CallOptions
+from controlroom.http.configuration import Configuration, hosts
+from controlroom.http.endpoint import AsyncBoundEndpoint, Endpoint
+from controlroom.http.engine_async import AsyncEngine
+from controlroom.http.exchange import exchange
+from controlroom.http.messages import Headers, Response
+from controlroom.http.timeouts import Timeouts
+from controlroom.policy.flow import drive_async
+from controlroom.policy.pagination import FetchPage, Page, PageResponse, Walk
+from controlroom.policy.rate_limit import RateLimit
+from controlroom.retrying import RetryPolicy
+
+__all__ = ["AsyncApiClient"]
+
+RecordT = TypeVar("RecordT")
+
+
+class AsyncApiClient:
+    """The asyncio twin of `ApiClient`: the same arguments, the same guarantees. Use ``async with``, or ``aclose``.
+
+    Args:
+        base_url: As for `ApiClient`, and so are the rest …
+        transport: … except for this: an ``httpx.AsyncBaseTransport``.
+
+    Guarantees:
+        Not promised: use from more than one event loop.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        auth: Auth | None = None,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, Any] | None = None,
+        timeouts: Timeouts | None = None,
+        retry: RetryPolicy | None = RetryPolicy(),  # noqa: B008 - immutable
+        rate_limit: RateLimit | None = None,
+        max_response_bytes: int = 64 * 2**20,
+        allowed_hosts: Iterable[str] | None = None,
+        transport: library.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._configuration = Configuration(
+            base_url,
+            auth=auth,
+            headers=Headers(headers or {}),
+            params=params or {},
+            timeouts=timeouts or Timeouts(),
+            retry=retry or RetryPolicy(attempts=1),
+            rate_limit=rate_limit,
+            max_response_bytes=max_response_bytes,
+            allowed_hosts=hosts(allowed_hosts),
+        )
+        self._engine = AsyncEngine(transport)
+
+    async def request(self, method: str, path: str, **options: Unpack[CallOptions]) -> Response:
+        """Send a request and return the answer, read to its end.
+
+        See `ApiClient.request`.
+        """
+        return await self._send(self._configuration.call(method, path, **options))
+
+    async def get(self, path: str, **options: Unpack[CallOptions]) -> Response:
+        """Send a GET request; see `request`."""
+        return await self.request("GET", path, **options)
+
+    async def post(self, path: str, **options: Unpack[CallOptions]) -> Response:
+        """Send a POST request; see `request`. With ``idempotency_key=`` it can be retried."""
+        return await self.request("POST", path, **options)
+
+    async def put(self, path: str, **options: Unpack[CallOptions]) -> Response:
+        """Send a PUT request; see `request`."""
+        return await self.request("PUT", path, **options)
+
+    async def patch(self, path: str, **options: Unpack[CallOptions]) -> Response:
+        """Send a PATCH request; see `request`. With ``idempotency_key=`` it can be retried."""
+        return await self.request("PATCH", path, **options)
+
+    async def delete(self, path: str, **options: Unpack[CallOptions]) -> Response:
+        """Send a DELETE request; see `request`."""
+        return await self.request("DELETE", path, **options)
+
+    def records(
+        self, endpoint: Endpoint[RecordT], *, params: Mapping[str, Any] | None = None, **path: object
+    ) -> AsyncIterator[RecordT]:
+        """Return an iterator over all records of *endpoint*, one page in memory; see `pages`."""
+        return (record async for page in self._begun(endpoint, params, None, path) for record in page.records)
+
+    def pages(
+        self,
+        endpoint: Endpoint[RecordT],
+        *,
+        params: Mapping[str, Any] | None = None,
+        resume: Mapping[str, Any] | None = None,
+        **path: object,
+    ) -> AsyncIterator[Page[RecordT]]:
+        """Return an iterator over the pages of *endpoint*; each is fetched when it is asked for.
+
+        See `ApiClient.pages`.
+        """
+        return self._begun(endpoint, params, resume, path)
+
+    def _begun(
+        self,
+        endpoint: Endpoint[RecordT],
+        params: Mapping[str, Any] | None,
+        resume: Mapping[str, Any] | None,
+        path: Mapping[str, object],
+    ) -> AsyncIterator[Page[RecordT]]:
+        """Check the arguments now; the first page is fetched when it is asked for."""
+        return self._walked(endpoint, walks.begin(self._configuration, endpoint, params, resume, path))
+
+    async def _walked(self, endpoint: Endpoint[RecordT], walk: Walk) -> AsyncIterator[Page[RecordT]]:
+        fetch = partial(self._fetch, endpoint)
+        began_at_s = monotonic_s()
+        while (page := await drive_async(walk.next_page(), fetch)) is not None:
+            walks.log_page(endpoint, page, began_at_s)
+            yield page
+            began_at_s = monotonic_s()
+        walks.log_end(endpoint, walk)
+
+    async def _fetch(self, endpoint: Endpoint[Any], step: FetchPage) -> PageResponse:
+        return walks.page_response(await self._send(walks.call_for(self._configuration, endpoint, step)))
+
+    async def _send(self, call: Call) -> Response:
+        with deadline(self._configuration.timeouts.total_s):
+            return await self._configuration.retry_for(call).acall(self._try, call)
+
+    async def _try(self, call: Call) -> Response:
+        return await drive_async(exchange(call, self._configuration), self._engine.perform)
+
+    def _bind(self, endpoint: Endpoint[RecordT]) -> AsyncBoundEndpoint[RecordT]:
+        return AsyncBoundEndpoint(self, endpoint)
+
+    async def aclose(self) -> None:
+        """Close all connections; a second call does nothing."""
+        await self._engine.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._configuration.base_url!r}, auth={self._configuration.auth!r})"

@@ -1,0 +1,171 @@
+"""What a client was told, checked once, and what follows from it for each request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Unpack
+
+import controlroom
+from controlroom.errors import ConfigError
+from controlroom.http.addresses import Origin, joined, origin_of, with_query, without_query
+from controlroom.http.auth import Auth, revealed
+from controlroom.http.calls import Call, CallOptions, encoded
+from controlroom.http.messages import Headers, Request, is_token
+from controlroom.http.timeouts import Timeouts
+from controlroom.policy.pagination import PageRequest
+from controlroom.policy.rate_limit import RateLimit
+from controlroom.redaction import is_sensitive_name, register_secret
+from controlroom.retrying import RetryPolicy
+
+__all__ = ["Configuration", "hosts"]
+
+_DEFAULT_HEADERS: Final = {
+    "Accept": "*/*",
+    "Accept-Encoding": "gzip, deflate",
+    "Connection": "keep-alive",
+    "User-Agent": f"controlroom/{controlroom.__version__}",
+}
+# What may follow a request to an allowed foreign host: facts about the content, nothing about us.
+_HARMLESS_HEADERS: Final = ("Accept", "Accept-Language", "Content-Type", "If-Match", "If-None-Match", "Range")
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """A client's arguments, checked; see `controlroom.http.ApiClient` for what they mean.
+
+    Raises:
+        ConfigError: One of them is impossible.
+    """
+
+    base_url: str
+    auth: Auth | None = None
+    headers: Headers = field(default_factory=Headers)
+    params: Mapping[str, Any] = field(default_factory=dict)
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    rate_limit: RateLimit | None = None
+    max_response_bytes: int = 64 * 2**20
+    allowed_hosts: frozenset[str] = frozenset()
+    origin: Origin = field(init=False)
+    secret_params: Mapping[str, Any] = field(init=False, repr=False)
+    secrets: frozenset[str] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Check, and have every credential masked."""
+        hidden = _credentials({**self.headers, **self.params})
+        derived = {
+            "origin": _own_origin(self.base_url),
+            "headers": Headers({name: hidden.get(name, value) for name, value in self.headers.items()}),
+            "params": {name: value for name, value in self.params.items() if name not in hidden},
+            "secret_params": {name: hidden[name] for name in self.params if name in hidden},
+            "secrets": frozenset(hidden.values()) | getattr(self.auth, "secrets", frozenset()),
+        }
+        for name, value in derived.items():
+            object.__setattr__(self, name, value)  # frozen from here on
+        self.headers.require_sendable()
+        if self.max_response_bytes < 1:
+            message = f"max_response_bytes={self.max_response_bytes} would let no answer in."
+            raise ConfigError(message)
+
+    def call(self, method: str, path: str, **options: Unpack[CallOptions]) -> Call:
+        """Return the call that a user asked for.
+
+        Raises:
+            ConfigError: *path* leads to another origin, or an argument cannot be sent.
+            DataError: The body cannot be written as JSON.
+        """
+        url = joined(self.base_url, path)
+        if reason := self.admits(url):
+            message = f"{path} cannot be asked: {reason}. Nothing was sent: credentials stay with their origin."
+            raise ConfigError(message)
+        body, content, key = options.get("json"), options.get("content"), options.get("idempotency_key")
+        if body is not None and content is not None:
+            message = "A request has one body: give json= or content=."
+            raise ConfigError(message)
+        headers = Headers({} if body is None else {"Content-Type": "application/json"})
+        headers.update(options.get("headers") or {})
+        _credentials(headers)
+        if key is not None:
+            headers["Idempotency-Key"] = key
+        content = content or b"" if body is None else encoded(body)
+        params = {**self.params, **(options.get("params") or {})}
+        if not is_token(method):
+            message = f"{method!r} is no method."
+            raise ConfigError(message)
+        return Call(method.upper(), with_query(url, params), headers, content)
+
+    def retry_for(self, call: Call) -> RetryPolicy:
+        """Return the policy under which *call* is tried: the user's, narrowed to what may be sent twice."""
+        asked = self.retry.only_if
+        only_if = call.may_retry if asked is None else lambda error: call.may_retry(error) and asked(error)
+        return replace(self.retry, only_if=only_if, what=call.what)
+
+    def outgoing(self, call: Call, url: str) -> Request:
+        """Return *call* as it is sent to *url*: with credentials to the own origin only.
+
+        Raises:
+            ConfigError: A header cannot be sent.
+        """
+        request = Request(call.method, url, Headers(_DEFAULT_HEADERS), content=call.content)
+        if origin_of(url) == self.origin:
+            request.headers.update(self.headers)
+            request.headers.update(call.headers)
+            request.params.update(self.secret_params)
+            request = self._authenticated(request)
+        else:
+            request.headers.update({name: call.headers[name] for name in _HARMLESS_HEADERS if name in call.headers})
+        request.headers.require_sendable()
+        return replace(request, url=with_query(request.url, request.params), params={})
+
+    def _authenticated(self, request: Request) -> Request:
+        answer: Any = request if self.auth is None else self.auth(request)
+        if not isinstance(answer, Request | None):
+            message = (
+                f"{self.auth!r} returned a {type(answer).__name__}: an auth callable returns the request, or None."
+            )
+            raise ConfigError(message)
+        return answer or request
+
+    def admits(self, url: str) -> str | None:
+        """Return None where a link or a redirect to *url* may be followed, else the reason why not."""
+        try:
+            origin = origin_of(url)
+        except ValueError as error:
+            return str(error)
+        if origin == self.origin or origin.is_among(self.allowed_hosts):
+            return None
+        return f"it leads from {self.origin} to {origin}, which is not in allowed_hosts"
+
+    def stripped(self, request: PageRequest) -> PageRequest:
+        """Return *request* without our own credentials, which servers like to repeat in their links."""
+        param = getattr(self.auth, "param", None)
+        names = frozenset(self.secret_params) | (frozenset() if param is None else {str(param)})
+        return replace(request, url=without_query(request.url, names, self.secrets))
+
+
+def _credentials(values: Mapping[str, Any]) -> dict[str, str]:
+    """Return those of *values* whose names tell of a credential, as texts, and have them masked everywhere."""
+    found = {name: revealed(value, name) for name, value in values.items() if is_sensitive_name(name)}
+    for value in found.values():
+        register_secret(value.rpartition(" ")[2])  # "Bearer …": the token alone is as secret
+    return found
+
+
+def _own_origin(base_url: str) -> Origin:
+    try:
+        origin = origin_of(base_url)
+    except ValueError as error:
+        if "@" in base_url:
+            register_secret(base_url.partition("://")[2].partition("@")[0].partition(":")[2])
+        message = f"The base URL {base_url!r} cannot be used: {error}. Credentials go into auth=."
+        raise ConfigError(message) from error
+    if "?" in base_url or "#" in base_url:
+        message = f"The base URL {base_url!r} has a query or a fragment: give params= instead."
+        raise ConfigError(message)
+    return origin
+
+
+def hosts(names: Iterable[str] | None) -> frozenset[str]:
+    """Return host names as they are compared."""
+    return frozenset(name.lower().rstrip(".") for name in names or ())

@@ -1,0 +1,127 @@
+"""One try of a call, as a flow: wait for the rate limit, send, follow redirects, judge the answer.
+
+Both colours drive it; retries are around it, so that the body's end belongs to the try.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from controlroom.clock import current_deadline, monotonic_s
+from controlroom.errors import APIContractError, APIStatusError
+from controlroom.http.body import BodySink
+from controlroom.http.calls import Call
+from controlroom.http.classify import error_of_status, translated
+from controlroom.http.configuration import Configuration
+from controlroom.http.messages import Request, Response
+from controlroom.logs import get_logger
+from controlroom.policy.flow import Flow, StepFailed
+from controlroom.policy.pagination.pages import absolute
+from controlroom.redaction import redact_text
+
+__all__ = ["Pause", "Send", "exchange"]
+
+_MAX_REDIRECTS: Final = 5
+_FOLLOWED: Final = ("GET", "HEAD")
+_REDIRECTS: Final = (301, 302, 303, 307, 308)
+_FIRST_ERROR: Final = 400
+
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Wait *wait_s* seconds."""
+
+    wait_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send *request* and let *sink* take the answer, each phase within its timeout (library's names, seconds)."""
+
+    request: Request = field(repr=False)  # its URL may carry a key
+    timeouts: dict[str, float]
+    sink: BodySink
+
+
+def exchange(call: Call, configuration: Configuration) -> Flow[Pause | Send, Response]:
+    """Make one try of *call*.
+
+    Raises:
+        APIConnectionError: No connection, or it was lost.
+        APITimeoutError: A phase, or the whole, took too long.
+        APIStatusError: A status of 400 or more.
+        APIContractError: Too large, not coded as it says, or redirected too often or to another origin.
+        DeadlineExceededError: The rate limit leaves no place before the deadline. Nothing was sent.
+    """
+    url = call.url
+    for _ in range(_MAX_REDIRECTS + 1):
+        yield from _turn(call, configuration)
+        response = yield from _answer(call, url, configuration)
+        if response.status_code >= _FIRST_ERROR:
+            raise _error(call, response, configuration)
+        target = _target(call, response)
+        if target is None:
+            return response
+        if reason := configuration.admits(target):
+            message = f"{call.what} was redirected to where it must not go: {reason}. The redirect was not followed."
+            raise APIContractError(message, method=call.method, url=url)
+        url = target
+    message = f"{call.what} was redirected more than {_MAX_REDIRECTS} times."
+    raise APIContractError(message, method=call.method, url=url)
+
+
+def _turn(call: Call, configuration: Configuration) -> Flow[Pause | Send, None]:
+    """Wait for a free place under the rate limit; nothing is taken where it would come after the deadline."""
+    deadline, limit = current_deadline(), configuration.rate_limit
+    if deadline is not None:
+        deadline.require(call.what)
+    if limit is None:
+        return
+    if deadline is None:
+        wait_s = limit.reserve(monotonic_s())
+    else:
+        wait_s = limit.reserve(monotonic_s(), deadline.remaining_s())
+        deadline.require(f"{call.what} (waiting for the rate limit)", wait_s)
+    if wait_s > 0:
+        yield Pause(wait_s)
+
+
+def _answer(call: Call, url: str, configuration: Configuration) -> Flow[Pause | Send, Response]:
+    sink = BodySink(call, url, configuration.max_response_bytes)
+    request = configuration.outgoing(call, url)
+    began_at_s = monotonic_s()
+    try:
+        yield Send(request, configuration.timeouts.cut_to(current_deadline()), sink)
+    except StepFailed as failed:
+        if isinstance(failed.error, Exception) and sink.has_failed_status:
+            return sink.response()  # its body is cut short, but the status tells what happened
+        if error := translated(failed.error, call):
+            raise error from failed.error
+        raise
+    response = sink.response()
+    _log.debug(
+        "request_finished",
+        method=call.method,
+        url=redact_text(url),
+        status_code=response.status_code,
+        elapsed_s=round(monotonic_s() - began_at_s, 3),
+    )
+    return response
+
+
+def _error(call: Call, response: Response, configuration: Configuration) -> APIStatusError:
+    error = error_of_status(call, response)
+    if configuration.rate_limit is not None and error.retry_after_s is not None:
+        configuration.rate_limit.hold(monotonic_s() + error.retry_after_s)
+    return error
+
+
+def _target(call: Call, response: Response) -> str | None:
+    """Return where the answer sends us, if it does and *call* may go there."""
+    location = response.headers.get("location")
+    if location is None or response.status_code not in _REDIRECTS or call.method not in _FOLLOWED:
+        return None
+    return absolute(response.url, location).partition("#")[0]

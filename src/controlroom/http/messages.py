@@ -1,0 +1,134 @@
+"""What goes out and what comes back, in our own words: no type of the HTTP library is in sight."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from controlroom.errors import APIContractError, ConfigError
+
+__all__ = ["Headers", "Request", "Response", "is_token"]
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE = re.compile(r"[\t\x20-\x7e]*")
+
+
+def is_token(text: str) -> bool:
+    """Tell whether *text* can be a method or the name of a header (RFC 9110 §5.6.2)."""
+    return _TOKEN.fullmatch(text) is not None
+
+
+class Headers(MutableMapping[str, str]):
+    """Header fields. Look-up ignores case; fields that came several times are joined by ", " (RFC 9110 §5.2)."""
+
+    __slots__ = ("_fields",)
+
+    def __init__(self, fields: Mapping[str, str] | Iterable[tuple[str, str]] = ()) -> None:
+        self._fields: dict[str, tuple[str, str]] = {}
+        for name, value in fields.items() if isinstance(fields, Mapping) else fields:
+            before = self._fields.get(name.lower())
+            self[name] = value if before is None else f"{before[1]}, {value}"
+
+    def __getitem__(self, name: str) -> str:
+        return self._fields[name.lower()][1]
+
+    def __setitem__(self, name: str, value: str) -> None:
+        self._fields[name.lower()] = (name, value)
+
+    def __delitem__(self, name: str) -> None:
+        del self._fields[name.lower()]
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, _ in self._fields.values())
+
+    def __len__(self) -> int:
+        return len(self._fields)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name.lower() in self._fields
+
+    def __repr__(self) -> str:
+        return f"Headers({', '.join(self)})"  # names only: a value may be a credential
+
+    def require_sendable(self) -> None:
+        """Refuse what would split a request in two, or cannot be written on the wire.
+
+        Raises:
+            ConfigError: A name is no token, or a value has a line break, a control or a non-ASCII character.
+        """
+        value: Any  # a caller without a type checker may have put anything here
+        for name, value in self._fields.values():
+            if not isinstance(value, str) or not is_token(name) or not _VALUE.fullmatch(value):
+                message = (
+                    f"The header {name!r} cannot be sent: a value is one line of printable ASCII. Nothing was sent."
+                )
+                raise ConfigError(message)
+
+
+@dataclass(slots=True)
+class Request:
+    """A request about to be sent, as an ``auth=`` callable sees and changes it. Made anew for each try.
+
+    Attributes:
+        method: "GET" or another.
+        url: Absolute, with its query, without credentials.
+        headers: What will be sent; set credentials here …
+        params: … or here: added to the query, in the place of any of the same name.
+        content: The body.
+    """
+
+    method: str
+    url: str
+    headers: Headers = field(default_factory=Headers)
+    params: dict[str, str] = field(default_factory=dict, repr=False)
+    content: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An answer, read to its end.
+
+    Attributes:
+        status_code: Below 400, or an error would have been raised.
+        headers: Look-up ignores case.
+        content: The body, decompressed.
+        method: Of the request.
+        url: Where it came from, after redirects; without credentials.
+    """
+
+    status_code: int
+    headers: Headers
+    content: bytes = field(default=b"", repr=False)
+    method: str = "GET"
+    url: str = ""
+
+    @property
+    def text(self) -> str:
+        """The body as UTF-8 text; bytes that are not become U+FFFD."""
+        return self.content.decode("utf-8", "replace")
+
+    def json(self) -> Any:
+        """Return the body as parsed JSON (RFC 8259: NaN and Infinity are no numbers).
+
+        Raises:
+            APIContractError: The body is not JSON.
+        """
+        try:
+            return json.loads(self.content, parse_constant=_refuse_constant)
+        except (ValueError, RecursionError) as error:
+            kind = self.headers.get("content-type", "no content type")
+            reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+            message = (
+                f"{self.method} {self.url} answered {self.status_code} with {len(self.content)} bytes that are not JSON "
+                f"({kind}): {reason}."
+            )
+            excerpt = self.text[:500]
+            raise APIContractError(message, method=self.method, url=self.url, body_excerpt=excerpt) from error
+
+
+def _refuse_constant(name: str) -> Any:
+    message = f"{name} is no JSON number"
+    raise ValueError(message)

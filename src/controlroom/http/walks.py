@@ -1,0 +1,102 @@
+"""From an endpoint to the walk over its pages, and from each page's request to a call."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from controlroom.clock import monotonic_s
+from controlroom.errors import ConfigError, PaginationError
+from controlroom.http.addresses import filled, joined, with_query
+from controlroom.http.calls import Call, encoded
+from controlroom.http.configuration import Configuration
+from controlroom.http.endpoint import Endpoint
+from controlroom.http.messages import Headers, Response
+from controlroom.http.models import converter
+from controlroom.logs import get_logger
+from controlroom.policy.pagination import FetchPage, Page, PageRequest, PageResponse, Walk
+from controlroom.redaction import is_sensitive_name, register_secret
+
+__all__ = ["begin", "call_for", "log_end", "log_page", "page_response"]
+
+_log = get_logger(__name__)
+
+
+def begin(
+    configuration: Configuration,
+    endpoint: Endpoint[Any],
+    params: Mapping[str, Any] | None,
+    resume: Mapping[str, Any] | None,
+    path: Mapping[str, object],
+) -> Walk:
+    """Return the walk over *endpoint*.
+
+    Raises:
+        ConfigError: An argument is missing or too many, or *resume* belongs to another walk.
+    """
+    url = joined(configuration.base_url, filled(endpoint.path, path))
+    if reason := configuration.admits(url):
+        message = f"{endpoint.path} cannot be walked: {reason}. Nothing was sent."
+        raise ConfigError(message)
+    query = {**configuration.params, **(endpoint.params or {}), **(params or {})}
+    for name, value in query.items():
+        if isinstance(value, str) and is_sensitive_name(name):
+            register_secret(value)
+    return Walk(
+        PageRequest(endpoint.method.upper(), url, query, endpoint.json),
+        endpoint.pagination,
+        records=endpoint.records,
+        total=endpoint.total,
+        convert=None if endpoint.model is None else converter(endpoint.model),
+        stripped=configuration.stripped,
+        resume=resume,
+        max_pages=endpoint.max_pages,
+        max_empty_pages=endpoint.max_empty_pages,
+        repeats_allowed=endpoint.repeats_allowed,
+    )
+
+
+def call_for(configuration: Configuration, endpoint: Endpoint[Any], step: FetchPage) -> Call:
+    """Return the call that fetches a page.
+
+    Raises:
+        PaginationError: The page before points to another origin. Nothing was sent there.
+    """
+    request = step.request
+    if reason := configuration.admits(request.url):
+        message = f"Page {step.number} of {endpoint.path} cannot be asked for: {reason}. Nothing was sent."
+        raise PaginationError(message, method=request.method, url=request.url)
+    headers = Headers({} if request.json is None else {"Content-Type": "application/json"})
+    content = b"" if request.json is None else encoded(request.json)
+    return Call(request.method, with_query(request.url, request.params), headers, content, endpoint.only_reads)
+
+
+def page_response(response: Response) -> PageResponse:
+    """Return *response* as a pagination sees it.
+
+    Raises:
+        APIContractError: It is not JSON.
+    """
+    digest = hashlib.blake2b(response.content, digest_size=12).digest()
+    return PageResponse(response.url, response.headers, response.json(), digest=digest)
+
+
+def log_page(endpoint: Endpoint[Any], page: Page[Any], began_at_s: float) -> None:
+    """Say that a page came."""
+    elapsed_s = round(monotonic_s() - began_at_s, 3)
+    _log.info("page_fetched", endpoint=endpoint.path, page=page.number, records=len(page.records), elapsed_s=elapsed_s)
+
+
+def log_end(endpoint: Endpoint[Any], walk: Walk) -> None:
+    """Say how the walk ended."""
+    report = walk.report
+    _log.info(
+        "walk_finished",
+        endpoint=endpoint.path,
+        pages=report.pages,
+        records=report.records,
+        expected=report.expected,
+        verified=report.verified,
+        stop_reason=report.stop_reason,
+    )
