@@ -1,0 +1,296 @@
+"""Everything an inbox does, written once: flows over a store, a database and a unit of either colour.
+
+A flow here yields `Ask` (call this; async: and await it), `InUnit` (run this conversation in one transaction), `HashOf`,
+`EnterUnit` and `LeaveUnit`. The two inboxes perform them and decide nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from controlroom import clock
+from controlroom.errors import DataError, ObjectChangedError, ObjectExistsError, ObjectNotFoundError, cause_chain
+from controlroom.errors.text import plain
+from controlroom.ingestion import claims
+from controlroom.ingestion.claims import Ticket
+from controlroom.ingestion.outcomes import DuplicateContent, InboxReport, Rules, finished, lease_lost, postponed, record
+from controlroom.ingestion.rejects import Rejects
+from controlroom.policy.delivery import (
+    Archive,
+    Claim,
+    Commit,
+    Forget,
+    Found,
+    LeaveAlone,
+    MarkQuarantined,
+    MoveToQuarantine,
+    PublishReason,
+    PublishRejects,
+    Release,
+    Rollback,
+    Settled,
+    SettleStep,
+    is_worth_repeating,
+    judge_claim,
+    reason_of,
+)
+from controlroom.policy.flow import Flow, StepFailed
+from controlroom.storage import ObjectInfo
+
+__all__ = ["Ask", "EnterUnit", "Handling", "HashOf", "InUnit", "LeaveUnit", "Parcel", "Step"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Call *call*; in async also await what it returns."""
+
+    call: Callable[[], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class InUnit:
+    """Run *body*, a flow given a unit of work, in one transaction, repeated as a whole on conflict."""
+
+    body: Callable[[Any], Flow[Step, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class HashOf:
+    """Return the SHA-256 of the object *key*, streamed."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class EnterUnit:
+    """Open the unit of work of *parcel* and return it."""
+
+    parcel: Parcel
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveUnit:
+    """Close the unit of work of *parcel*: commit when *error* is None, else roll back."""
+
+    parcel: Parcel
+    error: BaseException | None
+
+
+Step = Ask | InUnit | HashOf | EnterUnit | LeaveUnit
+
+
+class Parcel:
+    """What belongs to one claimed file until it is settled."""
+
+    def __init__(self, ticket: Ticket, sha256: str, max_rejects: int | None) -> None:
+        self.ticket = ticket
+        self.sha256 = sha256
+        self.rejects = Rejects(ticket.info.key, max_rejects)
+        self.began_s = clock.monotonic_s()
+        self.unit: Any = None
+        self.unit_is_open = False
+        self.uow: Any = None
+
+    @property
+    def key(self) -> str:
+        """The file's key in the store."""
+        return self.ticket.info.key
+
+
+class Handling:
+    """The flows of one inbox."""
+
+    def __init__(self, store: Any, rules: Rules) -> None:
+        self.rules = rules
+        self.report = InboxReport()
+        self._store = store
+
+    def oldest_first(self, found: Iterable[ObjectInfo]) -> list[ObjectInfo]:
+        """Sort what landed by age; names decide between equals, so that every run sees the same order."""
+        return sorted(found, key=lambda info: (info.modified_at, info.key))
+
+    def take(self, info: ObjectInfo) -> Flow[Step, Parcel | None]:
+        """Claim *info* if it is free; None when there is nothing to work on after all."""
+        ticket = Ticket(f"{self.rules.name}/{info.key}", info, self.rules.owner, 0)
+        verdict = yield InUnit(partial(self._claim, ticket))
+        if isinstance(verdict, LeaveAlone):
+            self.report.busy += 1
+            return None
+        if isinstance(verdict, Found):
+            yield from self._finish_for_another(ticket, verdict)
+            return None
+        return (yield from self._inspect(verdict))
+
+    def _claim(self, ticket: Ticket, uow: Any) -> Flow[Step, Ticket | LeaveAlone | Found]:
+        result = yield Ask(partial(uow.execute, claims.find(ticket.ref, ticket.info)))
+        now = clock.utcnow()
+        rules = self.rules
+        verdict = judge_claim(
+            claims.as_claim_row(result.first()), now_s=now.timestamp(), max_attempts=rules.max_attempts
+        )
+        if isinstance(verdict, Claim):
+            mine = Ticket(ticket.ref, ticket.info, ticket.owner, verdict.attempt)
+            row = claims.claimed_row(mine, now=now, lease_s=rules.lease_s)
+            yield Ask(partial(uow.upsert, claims.inbox, [row], key=["ref", "version"]))
+            return mine
+        if isinstance(verdict, Found) and verdict.fate == "quarantine":
+            yield Ask(partial(uow.execute, claims.condemn(ticket, verdict.reason, now=now)))
+        return verdict
+
+    def _finish_for_another(self, ticket: Ticket, found: Found) -> Flow[Step, None]:
+        parcel = Parcel(ticket, "", None)
+        steps: list[SettleStep] = (
+            [Archive()] if found.fate == "archive" else [PublishReason(found.reason or "", None), MoveToQuarantine()]
+        )
+        try:
+            for step in steps:
+                yield from self.perform(parcel, step)
+        except StepFailed as failed:
+            if not is_worth_repeating(failed.error):
+                raise
+            postponed(failed.error, key=parcel.key, fate=found.fate)
+        else:
+            self.report.finished_for_others += 1
+            finished(key=parcel.key, fate=found.fate, reason=found.reason)
+
+    def _inspect(self, ticket: Ticket) -> Flow[Step, Parcel | None]:
+        """Look at what was claimed: gone, a duplicate, or work."""
+        parcel = Parcel(ticket, "", self.rules.max_rejects)
+        try:
+            parcel.sha256 = yield HashOf(ticket.info.key)
+        except StepFailed as failed:
+            error, gone = failed.error, isinstance(failed.error, ObjectNotFoundError)
+            yield from self.perform(parcel, Release(reason_of(error), counted=not gone))
+            if not gone:
+                self.settled(parcel, Settled("released", error, goes_up=not is_worth_repeating(error)))
+            if gone or is_worth_repeating(error):
+                return None
+            raise
+        if self.rules.skips_duplicates:
+            same_as = yield InUnit(partial(self._same_content, parcel.sha256))
+            if same_as is not None:
+                yield from self._skip(parcel, same_as)
+                return None
+        return parcel
+
+    def _same_content(self, sha256: str, uow: Any) -> Flow[Step, str | None]:
+        same_as: str | None = yield Ask(partial(uow.scalar, claims.same_content(sha256)))
+        return same_as
+
+    def _skip(self, parcel: Parcel, same_as: str) -> Flow[Step, None]:
+        yield from self.perform(parcel, Forget())
+        yield from self.perform(parcel, Archive())
+        self.settled(parcel, Settled("skipped", DuplicateContent(f"the same content as {same_as.removeprefix(self.rules.name + '/')}")))
+
+    def begin(self, parcel: Parcel) -> Flow[Step, Any]:
+        """Open the file's unit of work."""
+        try:
+            parcel.uow = yield EnterUnit(parcel)
+        except StepFailed as failed:
+            yield from self.perform(parcel, Release(reason_of(failed.error), counted=False))
+            raise
+        return parcel.uow
+
+    def perform(self, parcel: Parcel, step: SettleStep) -> Flow[Step, None]:
+        """Carry out one step of settling."""
+        places = self.rules.places
+        match step:
+            case PublishRejects():
+                yield from self._publish_rejects(parcel)
+            case Commit():
+                yield from self._commit(parcel)
+            case Rollback(error):
+                yield from self._roll_back(parcel, error)
+            case PublishReason(reason, error):
+                yield from self._publish_reason(parcel, reason, error)
+            case Archive():
+                yield from self._move(parcel, places.archived)
+            case MoveToQuarantine():
+                yield from self._move(parcel, places.quarantined)
+            case Forget() | Release() | MarkQuarantined():
+                yield InUnit(partial(self._mark, parcel.ticket, **_as_values(step)))
+
+    def _publish_rejects(self, parcel: Parcel) -> Flow[Step, None]:
+        if parcel.rejects.count:
+            target = self.rules.places.rejects(parcel.key)
+            yield Ask(partial(self._store.publish, target, parcel.rejects.file()))
+
+    def _roll_back(self, parcel: Parcel, error: BaseException) -> Flow[Step, None]:
+        if parcel.uow is not None:
+            parcel.uow = None
+            yield LeaveUnit(parcel, error)
+
+    def _commit(self, parcel: Parcel) -> Flow[Step, None]:
+        """Write the ledger row in the file's own unit, fenced, and commit both."""
+        uow = parcel.uow
+        if self.rules.skips_duplicates:
+            first = yield Ask(partial(uow.once, f"inbox:{self.rules.name}:sha256:{parcel.sha256}"))
+            if not first:
+                message = f"{parcel.key}: the same content was ingested meanwhile under another name"
+                raise DuplicateContent(message)
+        yield from self._mark(parcel.ticket, uow, state="done", sha256=parcel.sha256)
+        parcel.uow = None
+        yield LeaveUnit(parcel, None)
+
+    def _mark(self, ticket: Ticket, uow: Any, **values: Any) -> Flow[Step, None]:
+        result = yield Ask(partial(uow.execute, claims.mark(ticket, now=clock.utcnow(), **values)))
+        if result.rowcount == 0:
+            raise lease_lost(ticket)
+
+    def _publish_reason(self, parcel: Parcel, reason: str, error: BaseException | None) -> Flow[Step, None]:
+        places = self.rules.places
+        note = {
+            "key": parcel.key,
+            "reason": reason,
+            "attempt": parcel.ticket.attempt,
+            "sha256": parcel.sha256,
+            "size_bytes": parcel.ticket.info.size_bytes,
+            "quarantined_at": clock.utcnow(),
+            "error": None if error is None else _described(error),
+        }
+        body = json.dumps(plain(note), indent=2).encode()
+        yield Ask(partial(self._store.publish, places.reason(places.quarantined(parcel.key)), body))
+
+    def _move(self, parcel: Parcel, place: Callable[[str, str | None], str]) -> Flow[Step, None]:
+        """Move the file of the claim, and only that: another that landed under the same name meanwhile stays."""
+        try:
+            present = yield Ask(partial(self._store.stat, parcel.key))
+            if claims.version_of(present) != parcel.ticket.version:
+                return
+            yield Ask(partial(self._store.move, parcel.key, place(parcel.key, None), if_absent=True))
+        except StepFailed as failed:
+            if isinstance(failed.error, ObjectExistsError):
+                content = parcel.sha256 or (yield HashOf(parcel.key))
+                yield Ask(partial(self._store.move, parcel.key, place(parcel.key, content)))
+            elif not isinstance(failed.error, ObjectNotFoundError | ObjectChangedError):
+                raise  # those two: another worker was quicker to finish it, or another file landed under the name
+
+    def settled(self, parcel: Parcel, settled: Settled) -> None:
+        """Count and log what became of a file."""
+        elapsed_s = clock.monotonic_s() - parcel.began_s
+        facts = {"key": parcel.key, "attempt": parcel.ticket.attempt, "elapsed_s": round(elapsed_s, 6)}
+        record(self.report, settled, rejected=parcel.rejects.count, facts=facts)
+
+
+def _as_values(step: Forget | Release | MarkQuarantined) -> dict[str, Any]:
+    match step:
+        case Forget():
+            return {"state": "skipped"}
+        case Release(reason, counted):
+            return {"state": "released", "reason": reason, "counted": counted}
+        case MarkQuarantined(reason):
+            return {"state": "quarantined", "reason": reason}
+
+
+def _described(error: BaseException) -> dict[str, Any]:
+    """Return *error* as data, a foreign one as the cause of what it means here: wrong content."""
+    if hasattr(error, "to_dict"):
+        described: dict[str, Any] = error.to_dict()
+        return described
+    wrong = DataError(f"{type(error).__name__}: {error}")
+    wrong.__cause__ = error
+    return wrong.to_dict() | {"causes": list(cause_chain(wrong))}
