@@ -1,0 +1,75 @@
+"""What a run did, told from its log and its database alone."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+__all__ = ["summary"]
+
+
+def summary(folder: Path, log: Path, exit_code: int) -> str:
+    """Return the story of the log's last run: files, rows, retries and why, what was set aside and where."""
+    events = last_run(log)
+    return "\n".join(
+        [
+            "",
+            f"The run ended with exit code {exit_code}.",
+            *_files(events, folder),
+            *_rows(events, folder / "flights.db"),
+            *_retries(events),
+            f"log         {log}",
+        ]
+    )
+
+
+def last_run(log: Path) -> list[dict[str, Any]]:
+    """Return the events of the last run in *log*."""
+    events: list[dict[str, Any]] = []
+    for line in log.read_text(encoding="utf-8").splitlines():
+        event = json.loads(line)
+        if event["event"] == "run_started":
+            events = []
+        events.append(event)
+    return events
+
+
+def _files(events: list[dict[str, Any]], folder: Path) -> Iterator[str]:
+    outcomes = Counter(event["event"] for event in events)
+    ingested, skipped = outcomes["file_ingested"], outcomes["file_skipped"]
+    quarantined, released = outcomes["file_quarantined"], outcomes["file_released"]
+    if not ingested + skipped + quarantined + released:
+        yield "files       none had landed: nothing to do"
+        return
+    yield f"files       {ingested} ingested, {skipped} skipped, {quarantined} quarantined, {released} left for the next run"
+    for event in events:
+        if event["event"] in {"file_skipped", "file_quarantined", "file_released"}:
+            yield f"            {Path(event['key']).name}: {event['reason']}"
+        elif event["event"] == "file_ingested" and event["rejected"]:
+            yield f"            {Path(event['key']).name}: {event['rejected']} records rejected"
+    for path in sorted((folder / "files" / "quarantine").glob("*.json*")):
+        yield f"            see {path}"
+
+
+def _rows(events: list[dict[str, Any]], database: Path) -> Iterator[str]:
+    written = [event for event in events if event["event"] in {"airports_written", "flights_written"}]
+    inserted, updated = (sum(event[kind] for event in written) for kind in ("inserted", "updated"))
+    with closing(sqlite3.connect(database)) as connection:
+        flights, airports = (
+            connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608 - two names of our own
+            for table in ("flights", "airports")
+        )
+    changes = f"{inserted} inserted, {updated} updated" if inserted + updated else "nothing changed"
+    yield f"rows        {flights} flights and {airports} airports in {database}; {changes}"
+
+
+def _retries(events: list[dict[str, Any]]) -> Iterator[str]:
+    retries = [event for event in events if event["event"] == "retry_scheduled"]
+    yield f"retries     {len(retries)}"
+    for event in retries:
+        yield f"            {event['what']}: waited {event['wait_s']:.1f} s; {event['reason']}"
