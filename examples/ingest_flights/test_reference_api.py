@@ -265,7 +265,7 @@ def test_clients_that_vanish_make_no_noise_and_no_warnings(capfd: pytest.Capture
 def test_as_a_process_it_prints_its_url_serves_and_ends_cleanly(stop: signal.Signals) -> None:
     command = [sys.executable, "-W", "error", "-X", "dev", str(HERE / "reference_api.py"), "--fault", "unavailable@1x2"]
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as process:  # noqa: S603  our own script
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as process:
         assert process.stdout is not None
         url = process.stdout.readline().strip()
         with closing(connect(url)) as client:

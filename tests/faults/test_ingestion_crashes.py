@@ -13,8 +13,6 @@ from controlroom.errors import APITimeoutError, DataError
 from controlroom.testing import ManualClock, crash_everywhere
 from tests.integration.inboxes import COLOURS, Site
 
-LEASE_S = 60
-
 
 def handler(work, text):
     if "broken" in work.key:
@@ -73,18 +71,11 @@ def test_a_worker_killed_at_any_step_leaves_each_effect_exactly_once(scenario, c
     def run(site):
         with ManualClock():
             for _ in ("the first time", "again, for the file that fails once"):
-                site.ingest(colour, handler, lease_s=LEASE_S, max_attempts=9)
-
-    def recover(site):
-        """Start again after the lease, often enough for the file that fails once."""
-        for start in (1, 2):
-            with ManualClock() as clock:
-                clock.advance(start * (LEASE_S + 1))
-                site.ingest(colour, handler, lease_s=LEASE_S, max_attempts=9)
+                site.ingest(colour, handler, max_attempts=9)
 
     def check(site):
         assert site.words().keys() == expected_words
         assert site.files() == expected_files
         assert not {"claimed", "released"} & {row["state"] for row in site.rows("controlroom_inbox")}
 
-    assert crash_everywhere(run, recover=recover, check=check, setup=world) > 20
+    assert crash_everywhere(run, check=check, setup=world) > 20

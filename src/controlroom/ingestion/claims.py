@@ -10,6 +10,7 @@ from sqlalchemy import Select, Update, select, update
 from sqlalchemy.engine import Row
 
 from controlroom.database.control import inbox
+from controlroom.ingestion.owners import Holder
 from controlroom.policy.delivery import ClaimRow, State
 from controlroom.storage import ObjectInfo
 
@@ -29,12 +30,17 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """One worker's claim to one version of one file; *owner* and *attempt* fence every later write."""
+    """One worker's claim to one version of one file; its owner and *attempt* fence every later write."""
 
     ref: str
     info: ObjectInfo
-    owner: str
+    holder: Holder
     attempt: int
+
+    @property
+    def owner(self) -> str:
+        """The name under which the claim stands in the table."""
+        return self.holder.owner
 
     @property
     def version(self) -> str:

@@ -22,8 +22,8 @@ class AsyncDelivery:
     """A file that this worker, and no other, has claimed. Enter it to work on it.
 
     On a clean exit the ledger row and the handler's writes commit in one transaction, then the file is archived.
-    What goes wrong is handled by its disposition: see the inbox. A delivery that is never entered stays claimed until
-    its lease runs out.
+    What goes wrong is handled by its disposition: see the inbox. A delivery that is never entered is given back
+    when it is dropped.
 
     Attributes:
         key: The file's key in the store.
@@ -87,7 +87,8 @@ class AsyncDelivery:
         await drive_async(self._handling.perform(self._parcel, step), self._perform)
 
     async def _abandon(self, error: BaseException) -> None:
-        """Give the connection back whatever happens, also where settling itself broke off."""
+        """Give claim and connection back whatever happens, also where settling itself broke off."""
+        self._parcel.ticket.holder.abandon()
         if self._parcel.unit_is_open:
             self._parcel.unit_is_open = False
             await self._parcel.unit.__aexit__(type(error), error, error.__traceback__)

@@ -18,6 +18,7 @@ from controlroom.errors.text import plain
 from controlroom.ingestion import claims
 from controlroom.ingestion.claims import Ticket
 from controlroom.ingestion.outcomes import DuplicateContent, InboxReport, Rules, finished, lease_lost, postponed, record
+from controlroom.ingestion.owners import Holder, is_gone
 from controlroom.ingestion.rejects import Rejects
 from controlroom.policy.delivery import (
     Archive,
@@ -113,9 +114,9 @@ class Handling:
         """Sort what landed by age; names decide between equals, so that every run sees the same order."""
         return sorted(found, key=lambda info: (info.modified_at, info.key))
 
-    def take(self, info: ObjectInfo) -> Flow[Step, Parcel | None]:
+    def take(self, info: ObjectInfo, holder: Holder) -> Flow[Step, Parcel | None]:
         """Claim *info* if it is free; None when there is nothing to work on after all."""
-        ticket = Ticket(f"{self.rules.name}/{info.key}", info, self.rules.owner, 0)
+        ticket = Ticket(f"{self.rules.name}/{info.key}", info, holder, 0)
         verdict = yield InUnit(partial(self._claim, ticket))
         if isinstance(verdict, LeaveAlone):
             self.report.busy += 1
@@ -127,13 +128,15 @@ class Handling:
 
     def _claim(self, ticket: Ticket, uow: Any) -> Flow[Step, Ticket | LeaveAlone | Found]:
         result = yield Ask(partial(uow.execute, claims.find(ticket.ref, ticket.info)))
-        now = clock.utcnow()
-        rules = self.rules
+        row, now, rules = result.first(), clock.utcnow(), self.rules
         verdict = judge_claim(
-            claims.as_claim_row(result.first()), now_s=now.timestamp(), max_attempts=rules.max_attempts
+            claims.as_claim_row(row),
+            now_s=now.timestamp(),
+            max_attempts=rules.max_attempts,
+            owner_is_gone=row is not None and is_gone(row.owner),
         )
         if isinstance(verdict, Claim):
-            mine = Ticket(ticket.ref, ticket.info, ticket.owner, verdict.attempt)
+            mine = Ticket(ticket.ref, ticket.info, ticket.holder, verdict.attempt)
             row = claims.claimed_row(mine, now=now, lease_s=rules.lease_s)
             yield Ask(partial(uow.upsert, claims.inbox, [row], key=["ref", "version"]))
             return mine
@@ -184,7 +187,10 @@ class Handling:
     def _skip(self, parcel: Parcel, same_as: str) -> Flow[Step, None]:
         yield from self.perform(parcel, Forget())
         yield from self.perform(parcel, Archive())
-        self.settled(parcel, Settled("skipped", DuplicateContent(f"the same content as {same_as.removeprefix(self.rules.name + '/')}")))
+        self.settled(
+            parcel,
+            Settled("skipped", DuplicateContent(f"the same content as {same_as.removeprefix(self.rules.name + '/')}")),
+        )
 
     def begin(self, parcel: Parcel) -> Flow[Step, Any]:
         """Open the file's unit of work."""
@@ -271,6 +277,8 @@ class Handling:
 
     def settled(self, parcel: Parcel, settled: Settled) -> None:
         """Count and log what became of a file."""
+        if settled.outcome != "released" or not settled.goes_up:  # in doubt, the row may still say "claimed"
+            parcel.ticket.holder.settle()
         elapsed_s = clock.monotonic_s() - parcel.began_s
         facts = {"key": parcel.key, "attempt": parcel.ticket.attempt, "elapsed_s": round(elapsed_s, 6)}
         record(self.report, settled, rejected=parcel.rejects.count, facts=facts)

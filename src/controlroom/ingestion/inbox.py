@@ -9,11 +9,12 @@ from typing import Any, Literal
 from controlroom import shutdown
 from controlroom.database import Database
 from controlroom.ingestion.delivery import Delivery
-from controlroom.ingestion.handling import Ask, EnterUnit, Handling, HashOf, InUnit, LeaveUnit, Step
+from controlroom.ingestion.handling import Ask, EnterUnit, Handling, HashOf, InUnit, LeaveUnit, Parcel, Step
 from controlroom.ingestion.outcomes import InboxReport, Rules
+from controlroom.ingestion.owners import Holder
 from controlroom.ingestion.places import Places
 from controlroom.policy.flow import drive
-from controlroom.storage import ObjectStore
+from controlroom.storage import ObjectInfo, ObjectStore
 
 __all__ = ["Inbox"]
 
@@ -86,10 +87,18 @@ class Inbox:
             shutdown.raise_if_requested()
             if left is not None and left <= 0:
                 return
-            parcel = drive(self._handling.take(info), self._perform)
+            parcel = self._take(info)
             if parcel is not None:
                 yield Delivery(self._handling, parcel, self._store, self._database.unit_of_work(), self._perform)
                 left = None if left is None else left - 1
+
+    def _take(self, info: ObjectInfo) -> Parcel | None:
+        holder = Holder()
+        try:
+            return drive(self._handling.take(info, holder), self._perform)
+        except BaseException:
+            holder.abandon()
+            raise
 
     def _perform(self, step: Step) -> Any:
         match step:

@@ -9,11 +9,12 @@ from typing import Any, Literal
 from controlroom import shutdown
 from controlroom.database import AsyncDatabase
 from controlroom.ingestion.delivery_async import AsyncDelivery
-from controlroom.ingestion.handling import Ask, EnterUnit, Handling, HashOf, InUnit, LeaveUnit, Step
+from controlroom.ingestion.handling import Ask, EnterUnit, Handling, HashOf, InUnit, LeaveUnit, Parcel, Step
 from controlroom.ingestion.outcomes import InboxReport, Rules
+from controlroom.ingestion.owners import Holder
 from controlroom.ingestion.places import Places
 from controlroom.policy.flow import drive_async
-from controlroom.storage import AsyncObjectStore
+from controlroom.storage import AsyncObjectStore, ObjectInfo
 
 __all__ = ["AsyncInbox"]
 
@@ -89,10 +90,18 @@ class AsyncInbox:
             shutdown.raise_if_requested()
             if left is not None and left <= 0:
                 return
-            parcel = await drive_async(self._handling.take(info), self._perform)
+            parcel = await self._take(info)
             if parcel is not None:
                 yield AsyncDelivery(self._handling, parcel, self._store, self._database.unit_of_work(), self._perform)
                 left = None if left is None else left - 1
+
+    async def _take(self, info: ObjectInfo) -> Parcel | None:
+        holder = Holder()
+        try:
+            return await drive_async(self._handling.take(info, holder), self._perform)
+        except BaseException:
+            holder.abandon()
+            raise
 
     async def _perform(self, step: Step) -> Any:
         match step:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import secrets
-import socket
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from controlroom.errors import ConfigError, LeaseLostError, NothingToDo
@@ -21,7 +18,7 @@ _log = get_logger("controlroom.ingestion")
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How an inbox works; *owner* tells this worker from every other, also from its own successor."""
+    """How an inbox works."""
 
     name: str
     places: Places
@@ -29,7 +26,6 @@ class Rules:
     max_attempts: int
     duplicates: Literal["skip", "process"]
     max_rejects: int | None
-    owner: str = field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(8)}")
 
     def __post_init__(self) -> None:
         """Refuse rules under which no file could be worked on."""

@@ -70,13 +70,16 @@ class Found:
     reason: str | None = None
 
 
-def judge_claim(row: ClaimRow | None, *, now_s: float, max_attempts: int) -> Claim | LeaveAlone | Found:
+def judge_claim(
+    row: ClaimRow | None, *, now_s: float, max_attempts: int, owner_is_gone: bool = False
+) -> Claim | LeaveAlone | Found:
     """Decide what a worker that finds a file may do with it.
 
     Args:
         row: The file's row, None where there is none.
         now_s: The present instant, epoch seconds, UTC.
         max_attempts: Attempts allowed before the file itself is held to be the cause.
+        owner_is_gone: Whether the worker that holds the claim is known to be dead: its lease need not be waited for.
     """
     if row is None:
         return Claim(1)
@@ -84,7 +87,7 @@ def judge_claim(row: ClaimRow | None, *, now_s: float, max_attempts: int) -> Cla
         return Found("archive")
     if row.state == "quarantined":
         return Found("quarantine", row.reason)
-    if row.state == "claimed" and row.lease_until_s is not None and row.lease_until_s > now_s:
+    if row.state == "claimed" and not owner_is_gone and row.lease_until_s is not None and row.lease_until_s > now_s:
         return LeaveAlone()
     if row.attempt >= max_attempts:
         # Claimed again and again and never settled: every worker that took it died. Such a file is poison.

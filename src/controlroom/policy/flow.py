@@ -140,7 +140,7 @@ def _original(failed: StepFailed) -> BaseException:
     """Return what the step raised, with the error that it was undoing, if any, at the end of its chain."""
     if isinstance(failed.__context__, StepFailed):
         first, last = _original(failed.__context__), failed.error
-        passed = {id(first), id(last)}
+        passed = {id(first)}
         while (link := last.__cause__ or last.__context__) is not None and id(link) not in passed:
             passed.add(id(link))
             last = link

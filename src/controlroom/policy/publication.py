@@ -129,14 +129,17 @@ class RenameSourceTo:
 
 @dataclass(frozen=True, slots=True)
 class LinkSourceAs:
-    """Give what was read the name *target* as well, if it is unchanged. Answers as `RenameSourceTo`; fails if taken."""
+    """As `RenameSourceTo`, but fails where the name is taken.
+
+    By a second link, and then the removal of the first: one step, or two who move one object would both get it.
+    """
 
     target: str
 
 
 @dataclass(frozen=True, slots=True)
 class RemoveSource:
-    """Remove the old name of what was moved, if that is still what was read."""
+    """Remove the old name of what was copied, if that is still what was read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,21 +247,16 @@ def move(target: str, *, if_absent: bool, durable: bool) -> Flow[Step, str]:
     The old name goes last. A crash in between leaves both names, each with the whole content; moving again ends it.
 
     Raises:
-        PublicationInDoubtError: It is visible under *target*, but that may not survive a power cut. The old name is
-            still there where a copy or a link was made.
+        PublicationInDoubtError: It is visible under *target*, but that may not survive a power cut.
     """
     while (yield ReadChunk()):
         pass
     etag: str | None = yield LinkSourceAs(target) if if_absent else RenameSourceTo(target)
     if etag is None:
         etag = yield from put(target, if_absent=if_absent, durable=durable)
-        renamed = False
-    else:
-        renamed = not if_absent
-        if durable:
-            yield from _sync_name(SyncFolder(), target)
-    if not renamed:
         yield RemoveSource()
+    elif durable:
+        yield from _sync_name(SyncFolder(), target)
     if durable:
         yield from _sync_name(SyncSourceFolder(), target)
     return etag
