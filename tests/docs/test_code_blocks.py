@@ -41,7 +41,7 @@ def test_the_blocks_of_a_page_run(page: Path, tmp_path: Path, monkeypatch: pytes
         if reason:
             reasons.append(f"line {line}: {reason}")
         else:
-            exec(compile("\n" * line + code, str(page), "exec"), names)
+            exec(compile("\n" * line + code, str(page), "exec", dont_inherit=True), names)
     if len(reasons) == len(blocks(page)):
         pytest.skip("; ".join(reasons))
 

@@ -1,0 +1,28 @@
+"""The one server that the documentation talks to: https://api.example.com, answered in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+import respx
+
+ORDERS = [{"id": number, "amount": 2.5 * number} for number in range(1, 6)]
+PAGE_SIZE = 2
+
+
+def orders(request: httpx.Request) -> httpx.Response:
+    """A page of orders; the cursor is where it starts."""
+    start = int(request.url.params.get("cursor", "0"))
+    following = str(start + PAGE_SIZE) if start + PAGE_SIZE < len(ORDERS) else None
+    page = {"data": ORDERS[start : start + PAGE_SIZE], "meta": {"next": following, "total": len(ORDERS)}}
+    return httpx.Response(200, json=page)
+
+
+@pytest.fixture(autouse=True)
+def api_example_com() -> Iterator[respx.MockRouter]:
+    """Answer the documented calls; whatever else is asked for, of whomever, fails the page."""
+    with respx.mock(assert_all_called=False) as router:
+        router.get("https://api.example.com/orders", headers={"Authorization": "Bearer t0ken"}).mock(side_effect=orders)
+        yield router
