@@ -30,6 +30,13 @@ ROOT = Path(__file__).parent
 PACKAGE = ROOT / "src" / "controlroom"
 EXAMPLE_PATHS = [path for path in ("examples", "tests/docs") if (ROOT / path).is_dir()]
 
+# lint-imports tells a number that includes what is imported from elsewhere; the graph it draws knows our own modules.
+COUNT_MODULES = """
+import sys, grimp
+seen, files = len(grimp.build_graph("controlroom", cache_dir=None).modules), int(sys.argv[1])
+sys.exit(None if seen == files > 0 else f"{seen} modules in the graph, {files} files in src")
+"""
+
 
 def runs(python: Path, version: str) -> bool:
     """Whether *python* is a working interpreter of that version: a pyenv shim may answer that it is not installed."""
@@ -103,11 +110,9 @@ def contracts(session: nox.Session) -> None:
     """import-linter: the tower stands, and no module stands outside it."""
     # Editable, since lint-imports reads the installed copy: of a stale wheel it would report yesterday's imports.
     session.install("--editable", ".", "import-linter>=2.5")
+    session.run("python", "-c", COUNT_MODULES, str(len(source_modules())))
     report = session.run("lint-imports", "--no-cache", silent=True)
     session.log(report)
-    seen = count(session, r"Analyzed (\d+) files", report, "modules analysed")
-    if seen != len(source_modules()):
-        session.error(f"{seen} modules analysed, but {len(source_modules())} files in {PACKAGE}")
     count(session, r"Contracts: (\d+) kept, 0 broken", report, "contracts kept")
 
 
@@ -217,9 +222,9 @@ def inspect(session: nox.Session, built: Path) -> None:
 
 @nox.session(python=FIRST, default=False)
 def demo(session: nox.Session) -> None:
-    """The demonstration: a day of flights, through every kind of failure. Offline."""
+    """The demonstration: a week of flights from an API that misbehaves on purpose. Offline."""
     session.install("--editable", ".[demo]")
-    session.run("python", "examples/ingest_flights/run_sync.py", *session.posargs)
+    session.run("python", "examples/ingest_flights/demo.py", *session.posargs)
 
 
 @nox.session(python=FIRST, default=False)

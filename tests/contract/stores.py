@@ -6,11 +6,18 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from controlroom.storage import AsyncLocalStore, AsyncObjectStore, LocalStore, ObjectInfo, ObjectStore, Receipt
+from controlroom.storage import (
+    AsyncLocalStore,
+    AsyncObjectStore,
+    LocalStore,
+    ObjectInfo,
+    ObjectStore,
+    Receipt,
+    transfer_async,
+)
 from controlroom.storage import transfer as transfer_sync
-from controlroom.storage import transfer_async
 from controlroom.testing.stores import MemoryStore
 from controlroom.testing.stores_async import AsyncMemoryStore
 
@@ -24,6 +31,10 @@ class Blocking:
 
     def __init__(self, store: AsyncObjectStore) -> None:
         self.store = store
+
+    @property
+    def url(self) -> str:
+        return self.store.url
 
     def publish(self, key: str, source: Any, **kwargs: Any) -> Receipt:
         return wait(self.store.publish(key, source, **kwargs))
@@ -74,7 +85,7 @@ class Blocking:
             finally:
                 runner.run(_left(context, None, None))
 
-    def __enter__(self) -> Blocking:
+    def __enter__(self) -> Self:
         wait(self.store.__aenter__())
         return self
 
@@ -105,7 +116,11 @@ async def _entered(context: Any) -> Any:
 
 
 async def _left(context: Any, *exception: Any) -> Any:
-    return await context.__aexit__(*exception, None) if exception[0] is None else await context.__aexit__(*exception, exception[1].__traceback__)
+    return (
+        await context.__aexit__(*exception, None)
+        if exception[0] is None
+        else await context.__aexit__(*exception, exception[1].__traceback__)
+    )
 
 
 def transfer(from_store: Any, key: str, to_store: Any, key2: str | None = None, **kwargs: Any) -> Receipt:

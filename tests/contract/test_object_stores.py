@@ -72,6 +72,11 @@ def test_what_was_published_is_read_back_and_proved(store: Any, tmp_path: Path, 
     assert pickle.loads(pickle.dumps(receipt)) == receipt
 
 
+def test_a_store_has_a_url_and_its_objects_lie_below_it(store: Any, kind: str, tmp_path: Path) -> None:
+    assert store.publish("a/b", b"").ref == f"{store.url}/a/b"
+    assert "Memory" in kind or store.url == (tmp_path / "store").as_uri()
+
+
 def test_an_object_is_described(store: Any) -> None:
     before = utcnow()
     store.publish("a", b"123", metadata={"rows": "3", "who": "ü"}, content_type="text/csv")

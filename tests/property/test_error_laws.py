@@ -37,9 +37,13 @@ class Hostile:
 
 texts = st.text(max_size=20) | st.just(CANARY) | st.just(f"https://u:p@h/?token={CANARY}")
 numbers = st.integers() | st.floats(allow_nan=False) | st.booleans() | st.none()
-odd = st.sampled_from(
-    [float("nan"), float("inf"), b"\xff", datetime(2026, 1, 5, tzinfo=UTC), Decimal("1.5"), Disposition.SKIP]
-) | st.builds(Hostile) | st.builds(lambda: 10**5000)
+odd = (
+    st.sampled_from(
+        [float("nan"), float("inf"), b"\xff", datetime(2026, 1, 5, tzinfo=UTC), Decimal("1.5"), Disposition.SKIP]
+    )
+    | st.builds(Hostile)
+    | st.builds(lambda: 10**5000)
+)
 values = st.recursive(
     texts | numbers | odd,
     lambda inner: (
@@ -50,12 +54,11 @@ values = st.recursive(
     ),
     max_leaves=8,
 )
-attempts = st.builds(
-    Attempt, number=st.integers(1, 9), error=texts, wait_s=st.none() | st.floats(0, 60), reason=texts
-)
+attempts = st.builds(Attempt, number=st.integers(1, 9), error=texts, wait_s=st.none() | st.floats(0, 60), reason=texts)
 SHAPED = {
     "attempts": st.lists(attempts, max_size=3),
-    "checkpoint": st.none() | st.dictionaries(texts, st.recursive(st.text(max_size=9) | numbers, st.lists, max_leaves=4)),
+    "checkpoint": st.none()
+    | st.dictionaries(texts, st.recursive(st.text(max_size=9) | numbers, st.lists, max_leaves=4)),
     "disposition": st.none() | st.sampled_from(Disposition) | st.sampled_from([one.value for one in Disposition]),
     "holders": st.lists(texts, max_size=3),
     "limit": st.floats(),
@@ -82,7 +85,9 @@ def errors(draw: st.DrawFn, depth: int = 2) -> ControlRoomError:
     for note in draw(st.lists(texts, max_size=2)):
         error.add_note(note)
     if depth:
-        foreign = st.builds(ValueError, values) | st.builds(lambda m: ExceptionGroup("g", [m]), st.builds(KeyError, texts))
+        foreign = st.builds(ValueError, values) | st.builds(
+            lambda m: ExceptionGroup("g", [m]), st.builds(KeyError, texts)
+        )
         error.__cause__ = draw(st.none() | foreign | errors(depth - 1))
     return error
 
@@ -117,7 +122,16 @@ def test_no_error_shows_a_secret_whenever_it_became_one(error: ControlRoomError)
         error.__cause__ = cause
         attributes = vars(error) | {"checkpoint": None}
         again = type(error)(error.message, attempts=error.attempts)
-        texts = [printed, repr(error), error.to_dict(), error.causes, error.args, error.message, repr(again), again.args]
+        texts = [
+            printed,
+            repr(error),
+            error.to_dict(),
+            error.causes,
+            error.args,
+            error.message,
+            repr(again),
+            again.args,
+        ]
         # A checkpoint has no canary here: it travels as it is.
         assert CANARY not in repr(texts)
         checkpoint = getattr(error, "checkpoint", None)

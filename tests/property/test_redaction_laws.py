@@ -21,8 +21,40 @@ secrets = st.text(st.characters(exclude_categories=["Cs"]), min_size=4, max_size
 )
 fragments = st.sampled_from(
     [
-        *["password=", '"token": "', "api_key: ", "Authorization: ", "Bearer ", "Basic ", "://", "https://u:", "@", "/", "?"],
-        *["&", ";", ",", '"', "'", "\\", '\\"', " ", "\n", "\t", ":", "=", "***", "*", "page_token=", "x", "7", "A1b2C3", "null"],
+        *[
+            "password=",
+            '"token": "',
+            "api_key: ",
+            "Authorization: ",
+            "Bearer ",
+            "Basic ",
+            "://",
+            "https://u:",
+            "@",
+            "/",
+            "?",
+        ],
+        *[
+            "&",
+            ";",
+            ",",
+            '"',
+            "'",
+            "\\",
+            '\\"',
+            " ",
+            "\n",
+            "\t",
+            ":",
+            "=",
+            "***",
+            "*",
+            "page_token=",
+            "x",
+            "7",
+            "A1b2C3",
+            "null",
+        ],
         *["%3D", "%40", "{", "}", "cookie", "sig=", ".", "-", "_", "é", "🔑", "ab", "hunter2"],
     ]
 )
@@ -75,7 +107,9 @@ def test_no_two_registered_secrets_hide_each_other(several: list[str], data: st.
     with registered(*several):
         shown = redact_text(text)
 
-    assert [secret for secret in several if len(secret.strip()) >= 4 and secret.strip() in shown.replace(MASK, "\0")] == []
+    assert [
+        secret for secret in several if len(secret.strip()) >= 4 and secret.strip() in shown.replace(MASK, "\0")
+    ] == []
 
 
 @given(messy, st.lists(secrets | st.sampled_from(["hunter2", "ab", "*x", "x***", "a*"]), max_size=3))

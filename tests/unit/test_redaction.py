@@ -54,6 +54,12 @@ class Broken(Mapping[str, int]):
         return 1
 
 
+class Frozen(Broken):
+    """A mapping that can be a key, as a frozendict."""
+
+    __hash__ = object.__hash__
+
+
 class Lying:
     @property
     def __class__(self) -> type:
@@ -80,13 +86,20 @@ ANYTHING: list[tuple[Any, Any]] = [
     ({"a": "hunter2"}.keys(), ["a"]),
     (MappingProxyType({"a": "hunter2"}), {"a": "***"}),
     ({"hunter2": 1}, {"***": 1}),
-    ({b"hunter2": 1, ("hunter2", 1): 2, frozenset({"hunter2"}): 3, 4: 5}, {b"***": 1, ("***", 1): 2, frozenset({"***"}): 3, 4: 5}),
+    (
+        {b"hunter2": 1, ("hunter2", 1): 2, frozenset({"hunter2"}): 3, 4: 5},
+        {b"***": 1, ("***", 1): 2, frozenset({"***"}): 3, 4: 5},
+    ),
     ({"hunter2": 1, "***": 2, "***_": 3}, {"***": 1, "***_": 2, "***__": 3}),
     ({"m": Broken()}, {"m": "<Broken that raised KeyError>"}),
     ([Lying()], ["<Lying that raised OSError>"]),
     # by name
     ({"password": "x", "n": 1}, {"password": "***", "n": 1}),
-    ({"password": "", "token": None, "api_key": 7, "secret": b"x", "pwd": b""}, {"password": "", "token": None, "api_key": 7, "secret": b"***", "pwd": b""}),
+    (
+        {"password": "", "token": None, "api_key": 7, "secret": b"x", "pwd": b""},
+        {"password": "", "token": None, "api_key": 7, "secret": b"***", "pwd": b""},
+    ),
+    ({"password": Label("x")}, {"password": "***"}),
     ({"page_token": "x", "user": "ada"}, {"page_token": "x", "user": "ada"}),
     ({"Set-Cookie": ["a=b", ("c=d",)]}, {"Set-Cookie": ["***", ("***",)]}),
     ({"credentials": {"user": "ada", "n": [{"deep": "x"}]}}, {"credentials": {"user": "***", "n": [{"deep": "***"}]}}),
@@ -108,6 +121,13 @@ def test_anything_can_be_masked(value: Any, shown: Any) -> None:
 def test_other_objects_come_back_as_they_are(value: Any) -> None:
     assert redact(value) is value
     assert redact([value])[0] is value
+
+
+def test_keys_of_other_kinds_stay_as_they_are() -> None:
+    key = Frozen()
+
+    assert redact({key: "hunter2", Colour.RED: 1}) == {key: "***", Colour.RED: 1}
+    assert redact({frozenset({("hunter2", 1)}): 1}) == {frozenset({("***", 1)}): 1}
 
 
 def test_the_argument_is_not_changed() -> None:

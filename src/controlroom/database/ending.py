@@ -14,7 +14,18 @@ from typing import TypeVar
 from controlroom.errors import CommitInDoubtError, ControlRoomError, DoomedTransactionError
 from controlroom.policy.flow import Flow, StepFailed
 
-__all__ = ["Abandon", "AskWhetherOpen", "Commit", "Ended", "Outcome", "RollBack", "Step", "conclude", "doomed_by", "told"]
+__all__ = [
+    "Abandon",
+    "AskWhetherOpen",
+    "Commit",
+    "Ended",
+    "Outcome",
+    "RollBack",
+    "Step",
+    "conclude",
+    "doomed_by",
+    "told",
+]
 
 
 T = TypeVar("T", bound=BaseException)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NoReturn, cast
 
 from sqlalchemy import Column, DateTime, Dialect, Row, Table
@@ -149,7 +150,12 @@ def shape_of(table: Table, first: Any, columns: Sequence[str] | None, dialect: D
     Raises:
         QueryError: A column is unknown or named twice, or *first* does not say which columns it has.
     """
-    names = tuple(columns) if columns is not None else _names_in(table, first)
+    names = tuple(map(str, columns)) if columns is not None else _names_in(table, first)
+    return _shape(table, names, columns is not None, dialect)
+
+
+@lru_cache(maxsize=256)
+def _shape(table: Table, names: tuple[str, ...], chosen: bool, dialect: Dialect) -> RowShape:  # noqa: FBT001 - part of the cache's key
     given = tuple(column_of(table, name) for name in names)
     if len(set(given)) != len(names) or not names:
         message = f"{table.name}: columns={list(names)} names none, or one twice. Nothing was run."
@@ -165,7 +171,7 @@ def shape_of(table: Table, first: Any, columns: Sequence[str] | None, dialect: D
         places=places,
         converters=tuple(_converter(given[place], dialect) for place in places),
         fillers=tuple(None if each in given else fillers[each] for each in written),
-        chosen=columns is not None,
+        chosen=chosen,
     )
 
 

@@ -42,7 +42,7 @@ class Source:
         self._turns = threading.Semaphore(self.backend.pool_size)
         self._checkouts = Checkouts(self.backend.pool_size)
         self.engine: Engine = create_engine(**self.backend.engine_arguments(asynchronous=False))
-        event.listen(self.engine, "connect", self.backend.prepare)
+        event.listen(self.engine, "connect", self.backend.attach)
 
     def check_out(self) -> tuple[Connection, int]:
         """Return a connection, and the number to check it in with.

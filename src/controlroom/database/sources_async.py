@@ -59,7 +59,7 @@ class AsyncSource:
         arguments = self.backend.engine_arguments(asynchronous=True)
         arguments["connect_args"]["async_creator_fn"] = _connected
         self.engine: AsyncEngine = create_async_engine(**arguments)
-        event.listen(self.engine.sync_engine, "connect", self.backend.prepare)
+        event.listen(self.engine.sync_engine, "connect", self.backend.attach)
 
     async def take_turn(self) -> int:
         """Wait until a connection may be opened; return the number to give the turn back with.

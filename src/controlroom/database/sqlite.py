@@ -66,6 +66,7 @@ class Link:
         self.lock_timeout_s = lock_timeout_s
         self.waits_s = lock_timeout_s
         self.only_reads = False
+        self.is_set_up = False
 
     @classmethod
     def of(cls, connection: Any) -> Link:
@@ -161,21 +162,22 @@ class Sqlite:
         pool = AsyncAdaptedQueuePool if asynchronous else QueuePool
         return {"poolclass": pool, "pool_size": self.pool_size, "max_overflow": 0}
 
-    def prepare(self, dbapi: Any, record: Any) -> None:
-        """Set up a new connection. Listens to the pool's ``connect`` event."""
-        link = Link(dbapi, self.options.lock_timeout_s, self.options.statement_timeout_s)
-        try:
-            if hasattr(dbapi, "run_async"):
-                dbapi.run_async(lambda driver: driver.set_progress_handler(link.stopwatch, _OPS_BETWEEN_LOOKS))
-            else:
-                dbapi.set_progress_handler(link.stopwatch, _OPS_BETWEEN_LOOKS)
-            self._use_wal(link)
-            link.run("PRAGMA synchronous = FULL")
-            link.run("PRAGMA foreign_keys = ON")
-        except BaseException:
-            dbapi.close()
-            raise
-        record.info[_KEY] = link
+    def attach(self, dbapi: Any, record: Any) -> None:
+        """Keep a link for a new connection. Listens to the pool's ``connect`` event, and waits for nothing there.
+
+        SQLAlchemy lets one thread at a time through that event at first; `begin` may have to wait for a lock.
+        """
+        record.info[_KEY] = Link(dbapi, self.options.lock_timeout_s, self.options.statement_timeout_s)
+
+    def _set_up(self, link: Link) -> None:
+        if hasattr(link.dbapi, "run_async"):
+            link.dbapi.run_async(lambda driver: driver.set_progress_handler(link.stopwatch, _OPS_BETWEEN_LOOKS))
+        else:
+            link.dbapi.set_progress_handler(link.stopwatch, _OPS_BETWEEN_LOOKS)
+        self._use_wal(link)
+        link.run("PRAGMA synchronous = FULL")
+        link.run("PRAGMA foreign_keys = ON")
+        link.is_set_up = True
 
     def _use_wal(self, link: Link) -> None:
         mode = link.run("PRAGMA journal_mode")
@@ -193,6 +195,8 @@ class Sqlite:
         """Begin a transaction. SQLite knows one isolation level, SERIALIZABLE, which satisfies every other."""
         deadline = current_deadline()
         link.wait_at_most(link.lock_timeout_s if deadline is None else deadline.fit(link.lock_timeout_s))
+        if not link.is_set_up:
+            self._set_up(link)
         link.only_read(read_only)
         link.run("BEGIN" if read_only else "BEGIN IMMEDIATE")
 

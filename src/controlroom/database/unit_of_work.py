@@ -33,8 +33,8 @@ def log_end(work: Transaction, ended: Ended, began_s: float, failure: BaseExcept
         _log.info(
             "unit_rolled_back", reason="asked for" if error is None else type(error).__name__, elapsed_s=elapsed_s
         )
-    elif ended.error is not None:
-        _log.failure("commit_left_in_doubt", ended.error, elapsed_s=elapsed_s)
+    else:
+        _log.warning("commit_left_in_doubt", elapsed_s=elapsed_s, error=str(ended.error))
 
 
 def log_failed_hook(hook: Callable[[], object], error: Exception) -> None:

@@ -125,12 +125,10 @@ def portable(value: Any, depth: int = 0) -> Any:
     it waits forever (CPython #79492).
     """
     kind = type(value)
-    if value is None or kind in {bool, float}:
-        return value
+    if value is None or kind in {bool, int, float}:
+        return _exact(value) if kind is int else value  # protocol 0 of pickle writes decimal digits
     if kind in {str, bytes}:
         return masked(value)
-    if kind is int:
-        return _exact(value)  # protocol 0 writes decimal digits
     if kind not in {dict, list, tuple, set, frozenset}:
         return value if _survives_pickling(value) else shown(value)
     if depth >= _DEEPEST:

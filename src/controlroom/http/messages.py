@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from controlroom.errors import APIContractError, ConfigError
+from controlroom.redaction import redact_text
 
 __all__ = ["Headers", "Request", "Response", "is_token"]
 
@@ -68,7 +69,7 @@ class Headers(MutableMapping[str, str]):
                 raise ConfigError(message)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Request:
     """A request about to be sent, as an ``auth=`` callable sees and changes it. Made anew for each try.
 
@@ -83,11 +84,14 @@ class Request:
     method: str
     url: str
     headers: Headers = field(default_factory=Headers)
-    params: dict[str, str] = field(default_factory=dict, repr=False)
-    content: bytes = field(default=b"", repr=False)
+    params: dict[str, str] = field(default_factory=dict)
+    content: bytes = b""
+
+    def __repr__(self) -> str:
+        return f"Request({self.method} {redact_text(self.url)}, {self.headers!r}, {len(self.content)} bytes)"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Response:
     """An answer, read to its end.
 
@@ -101,9 +105,13 @@ class Response:
 
     status_code: int
     headers: Headers
-    content: bytes = field(default=b"", repr=False)
+    content: bytes = b""
     method: str = "GET"
     url: str = ""
+
+    def __repr__(self) -> str:
+        asked = f"{self.method} {redact_text(self.url)}"
+        return f"Response({self.status_code} to {asked}, {self.headers!r}, {len(self.content)} bytes)"
 
     @property
     def text(self) -> str:

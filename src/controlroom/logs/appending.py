@@ -43,6 +43,7 @@ class AppendedFile:
         self._max_bytes = max_bytes
         self._keep = keep
         self._torn = False
+        self._holds_lock = False
         self._lock_fd = -1
         self._fd = _opened(path)
         try:
@@ -84,10 +85,15 @@ class AppendedFile:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
+        if self._holds_lock:  # a signal handler that logs, in the middle of a line
+            yield
+            return
         fcntl.lockf(self._lock_fd, fcntl.LOCK_EX)
+        self._holds_lock = True
         try:
             yield
         finally:
+            self._holds_lock = False
             fcntl.lockf(self._lock_fd, fcntl.LOCK_UN)
 
     def _follow(self) -> None:
@@ -104,9 +110,8 @@ class AppendedFile:
                 raise
 
     def _reopen(self) -> None:
-        fd = _opened(self._path)
-        os.close(self._fd)
-        self._fd = fd
+        former, self._fd = self._fd, _opened(self._path)
+        os.close(former)
 
     def _is_full(self, more_bytes: int, max_bytes: int) -> bool:
         size_bytes = os.fstat(self._fd).st_size

@@ -9,13 +9,15 @@ from typing import Any
 from controlroom.errors.text import text_of
 from controlroom.logs.context import bound_facts
 from controlroom.logs.failures import failure_facts
+from controlroom.logs.presentable import presentable
 from controlroom.logs.shape import stamped, without_reserved
 from controlroom.logs.shown import Shown
 
 __all__ = ["carry", "shown_of"]
 
 _SHOWN = "_controlroom_shown"
-_OF_EVERY_RECORD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "aws_request_id"}
+_OF_LAMBDA = ("aws_request_id", "tenant_id")  # what the runtime's own filter puts on every record, if only as None
+_OF_EVERY_RECORD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
 def shown_of(record: logging.LogRecord) -> Shown:
@@ -27,8 +29,8 @@ def shown_of(record: logging.LogRecord) -> Shown:
     if shown is None:
         shown = Shown(_foreign(record))
         setattr(record, _SHOWN, shown)
-    request_id = getattr(record, "aws_request_id", None)  # Lambda's own filter puts it on every record
-    return shown if request_id is None else Shown.presented({**shown.facts(), "aws_request_id": request_id})
+    of_lambda = {key: value for key in _OF_LAMBDA if (value := getattr(record, key, None))}
+    return Shown.presented({**shown.facts(), **presentable(of_lambda)}) if of_lambda else shown
 
 
 def carry(shown: Shown) -> dict[str, Any]:
@@ -37,7 +39,8 @@ def carry(shown: Shown) -> dict[str, Any]:
 
 
 def _foreign(record: logging.LogRecord) -> dict[str, Any]:
-    extra = {key: value for key, value in vars(record).items() if key not in _OF_EVERY_RECORD}
+    extra = {key: value for key, value in vars(record).items() if key not in _OF_EVERY_RECORD and key[:1] != "_"}
+    extra = {key: value for key, value in extra.items() if key not in _OF_LAMBDA}
     if record.exc_info and (error := record.exc_info[1]) is not None:
         extra |= failure_facts(error)
     if record.stack_info:

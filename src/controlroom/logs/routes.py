@@ -29,7 +29,7 @@ class Route:
     """
 
     def __init__(self, standard: logging.Logger) -> None:
-        self.name = standard.name
+        self.name: str = standard.name
         self._standard = standard
 
     def debug(self, event: Mapping[str, Any]) -> None:

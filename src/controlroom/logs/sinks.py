@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TextIO
 
 from controlroom.logs.appending import AppendedFile
 from controlroom.logs.records import shown_of
@@ -68,14 +68,26 @@ class StderrSink(Sink):
         super().__init__()
         self._render = render
         self._is_json = is_json
+        self._writing = False
 
     def _write(self, shown: Shown) -> None:
-        line = self._render(shown) + "\n"
+        # A stderr that leads back into logging would lead here again, without end.
+        stream, outer = (sys.__stderr__, True) if self._writing else (sys.stderr, False)
+        if stream is None:
+            losses.count()
+            return
+        self._writing = True
         try:
-            sys.stderr.write(line)
+            self._print(self._render(shown) + "\n", stream)
+        finally:
+            self._writing = outer
+
+    def _print(self, line: str, stream: TextIO) -> None:
+        try:
+            stream.write(line)
         except UnicodeEncodeError:  # a strict ASCII stream
-            sys.stderr.write(_ascii(line, is_json=self._is_json))
-        sys.stderr.flush()
+            stream.write(_ascii(line, is_json=self._is_json))
+        stream.flush()
 
 
 def _ascii(line: str, *, is_json: bool) -> str:

@@ -20,8 +20,7 @@ _SCHEMES = ("bearer", "basic", "token")
 _WORDS = ("pass", "pwd", "secret", "token", "key", "auth", "cred", "cookie", "sig")
 
 # RFC 3986 ends the authority at "/", "?" or "#", but drivers accept passwords that hold them bare. A port is no password.
-_URL_USER = re.compile(r":(?:\\?/){2}[^\s/?#@:\"'\[\\]*:")
-_AUTHORITY = re.compile(r"[^\s/?#\"'<>]*")
+_URL_USER = re.compile(r":(?:\\?/){2}[^\s/?#@:\"'\[\\]*:(?=([^\s/?#\"'<>]*))")
 _PORT = re.compile(r"\d{1,5}(?:[/?#]|\\/)")
 _NOT_IN_A_URL = re.compile(r"[\s\"'<>]")
 # "Token expired" is prose: a credential has a digit, a capital inside or a sign in it, or is longer than any word.
@@ -40,12 +39,7 @@ _NAME = re.compile(
 _BARE = re.compile(r"[^\s&;,\"'<>(){}\[\]][^\s&;,\"'<>)}\]]*")
 _TO_END_OF_LINE = re.compile(r"[^\r\n\"'\\]+")
 _QUOTE = re.compile(r"\\*[\"']")
-_QUOTED = {
-    '"': re.compile(r"(?:[^\"\\]|\\.)++", re.DOTALL),
-    "'": re.compile(r"(?:[^'\\]|\\.)++", re.DOTALL),
-    '\\"': re.compile(r"(?:[^\"\\]|\\\\+.)++", re.DOTALL),  # JSON inside JSON: one backslash and a quote end it
-    "\\'": re.compile(r"(?:[^'\\]|\\\\+.)++", re.DOTALL),
-}
+_QUOTED = {'"': re.compile(r"(?:[^\"\\]|\\.)*+", re.DOTALL), "'": re.compile(r"(?:[^'\\]|\\.)*+", re.DOTALL)}
 _NO_VALUE = re.compile(r"(?:null|none|true|false)(?![^\s&;,\"'<>)}\]])", re.IGNORECASE)
 _JSON_NUMBER = re.compile(r"-?\d[\d.eE+-]*\s*[,}\]]")
 
@@ -70,9 +64,8 @@ def _url_passwords(text: str) -> Iterator[Span]:
     users = list(_URL_USER.finditer(text))
     for user, following in zip_longest(users, users[1:]):
         start, limit = user.end(), following.start() if following else len(text)
-        authority = _AUTHORITY.match(text, start, limit)
-        end = text.rfind("@", start, authority.end()) if authority else -1
-        if end < 0 and not _PORT.match(text, start):
+        end = text.rfind("@", start, user.end(1))
+        if end == -1 and not _PORT.match(text, start):
             end = text.find("@", start, limit)
         if end > start and not _NOT_IN_A_URL.search(text, start, end):
             yield start, end
@@ -92,8 +85,8 @@ def _named(text: str) -> Iterator[Span]:
         position = match.end()
         name = text[_start_of_name(text, match.start()) : match.start("between")]
         if is_sensitive_name(name) and (value := _value(text, match, name)):
-            yield value.span()
-            position = value.end()
+            yield value
+            position = value[1]
 
 
 def _start_of_name(text: str, start: int) -> int:
@@ -103,13 +96,26 @@ def _start_of_name(text: str, start: int) -> int:
     return start
 
 
-def _value(text: str, name_and_sign: re.Match[str], name: str) -> re.Match[str] | None:
-    """Return the value that follows; None if there is none, or it says that there is none."""
+def _value(text: str, name_and_sign: re.Match[str], name: str) -> Span | None:
+    """Return the span of the value that follows; None if there is none, or it says that there is none."""
     between, start = name_and_sign["between"], name_and_sign.end()
     if quote := _QUOTE.match(text, start):
-        return _QUOTED[quote[0][-2:]].match(text, quote.end())
+        return _quoted(text, quote.end(), quote[0])
     in_json = between[0] in "\\\"'" and ":" in between
     if _NO_VALUE.match(text, start) or (in_json and _JSON_NUMBER.match(text, start)):
         return None
     to_the_end = ":" in between and name.lower().endswith(("authorization", "cookie"))
-    return (_TO_END_OF_LINE if to_the_end else _BARE).match(text, start)
+    value = (_TO_END_OF_LINE if to_the_end else _BARE).match(text, start)
+    return value.span() if value else None
+
+
+def _quoted(text: str, start: int, quote: str) -> Span | None:
+    """Return the span up to the quote that closes what *quote* opened; in JSON inside JSON both have backslashes."""
+    if value := _QUOTED[quote].match(text, start) if quote in _QUOTED else None:
+        end = value.end()
+    else:
+        end = text.find(quote, start)
+        while end > 0 and text[end - 1] == "\\":  # more backslashes: a quote inside the value
+            end = text.find(quote, end + 1)
+    end = len(text) if end < 0 else end
+    return (start, end) if end > start else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import pydantic_settings
@@ -92,8 +92,7 @@ def of_assignments(declared: Declared, assignments: Mapping[str, str], title: st
     """Return the layer of texts by dotted name, each read as a variable would be."""
     names = {_as_variable(name, declared): name for name in assignments}
     texts = {variable: assignments[name] for variable, name in names.items()}
-    layer = of_variables(declared, texts, title, lambda variable: Place(title, names.get(variable, "")))
-    return replace(layer, dotted=True)
+    return of_variables(declared, texts, title, lambda variable: Place(title, names.get(variable, "")))
 
 
 def merged(layers: Iterable[Layer]) -> dict[str, Any]:
@@ -144,7 +143,6 @@ def _name_for(setting: Setting, settings: tuple[Setting, ...], spelled: Mapping[
     into = tuple(f"{variable}{_DELIMITER}" for variable in own)
     around = [other for other in every(settings) if other.keys == setting.keys[: len(other.keys)]]
     names = [
-        *(spelled.get(variable) for variable in own),
         *(name for low, name in spelled.items() if low.startswith(into)),
         *(spelled.get(variable.lower()) for other in reversed(around) for variable in other.variables),
     ]

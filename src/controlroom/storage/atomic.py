@@ -102,8 +102,8 @@ def atomic_writer(  # noqa: PLR0917 - as above
         Owner, mode and extended attributes (ACLs among them) of a replaced file are kept.
 
         Not promised: an order among writers of one target: the last one to end wins. Hard links: a replaced file is a
-        new inode, and its other names keep the old content. An owner or attribute that changes in the very moment of the
-        rename.
+        new inode, and its other names keep the old content. Security labels and file capabilities: those come from
+        policy and are void for new content. An owner or attribute that changes in the very moment of the rename.
     """
     if mode not in _MODES:
         message = f"mode={mode!r} is not possible: whole files are written, with 'w' or 'wb'. Nothing was touched."

@@ -161,6 +161,9 @@ class UnchangedFile(io.RawIOBase):
 
     def fileno(self) -> int:
         """Return the descriptor. What is read through it directly is not watched."""
+        if self.closed:
+            message = "I/O operation on closed file"
+            raise ValueError(message)
         return self._fd
 
     def readinto(self, buffer: WriteableBuffer, /) -> int:
@@ -192,7 +195,8 @@ class UnchangedFile(io.RawIOBase):
         """Close the descriptor."""
         if not self.closed:
             super().close()
-            os.close(self._fd)
+            with translating(self.name, "closing"):
+                os.close(self._fd)
 
     def _verify(self, *, at_end: bool) -> None:
         then, now = self.opened, os.fstat(self._fd)

@@ -108,11 +108,10 @@ class AsyncLocalStore:
             try:
                 yield AsyncThreadedWriter(file)
                 await drained(file.close)
-            except GeneratorExit:
-                raise
-            except BaseException:
+            except BaseException as error:
                 file.discard()
-                await drive_async(discard(), perform)
+                if not isinstance(error, GeneratorExit):
+                    await drive_async(discard(), perform)
                 raise
             if file.discarded:
                 await drive_async(discard(), perform)

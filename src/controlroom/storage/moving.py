@@ -12,6 +12,7 @@ from pathlib import Path
 from threading import RLock
 from typing import Any, Self
 
+from controlroom.errors import ObjectChangedError
 from controlroom.policy.publication import (
     LinkSourceAs,
     ReadChunk,
@@ -139,7 +140,7 @@ class ObjectMover:
             folders = {folder.identity: folder for folder in (self._from, self._to)}
             for identity in sorted(folders):  # one order for all, or two moves could wait for each other
                 locks.enter_context(folders[identity].locked(required=False))
-            self._require_unchanged()
+            require_match(self._present(), self._etag, self._plan.ref)
             try:
                 change(target)
             except OSError as error:
@@ -164,6 +165,7 @@ class ObjectMover:
             # Two links of one file are a move that was cut short: it is ended, not refused.
             if target == self._name or not self._is_second_link(self._to.look(target.name)):
                 raise taken(self._plan.target_ref) from None
+        os.unlink(self._name.name, dir_fd=self._from.fd)
 
     def _is_second_link(self, present: os.stat_result | None) -> bool:
         source = self._from.look(self._name.name)
@@ -171,13 +173,17 @@ class ObjectMover:
 
     def _remove_source(self) -> None:
         with self._from.locked(required=False):
-            self._require_unchanged()
+            if self._present() != self._etag:
+                message = (
+                    f"{self._plan.ref}: it changed, or was removed, while it was copied to {self._plan.target_ref}. The copy is"
+                    " whole and stays; what is there now was not removed. Look at both."
+                )
+                raise ObjectChangedError(message, ref=self._plan.ref)
             os.unlink(self._name.name, dir_fd=self._from.fd)
 
-    def _require_unchanged(self) -> None:
-        """Require that the old name still leads to what was read."""
+    def _present(self) -> str | None:
+        """The etag of what the old name leads to now."""
         try:
-            present = etag_of(os.stat(self._name.name, dir_fd=self._from.fd))
+            return etag_of(os.stat(self._name.name, dir_fd=self._from.fd))
         except FileNotFoundError:
-            present = None
-        require_match(present, self._etag, self._plan.ref)
+            return None

@@ -161,13 +161,13 @@ class Folder:
                 _writes_until_sweep[self.identity] = seen
 
     def _sweep_owner(self, owner: str, names: list[str]) -> None:
-        """Remove *names* if their *owner* is dead. The owner goes last: without it, members have no protection."""
+        """Remove *names* if their *owner* is dead. It is made before its members and outlives them."""
         fd = None
         with suppress(FileNotFoundError):
             fd = os.open(owner, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=self.fd)
         try:
             if fd is None or self._is_orphan(fd):
-                for name in sorted(names, key=owner.__eq__):
+                for name in names:
                     self.remove(name)
         finally:
             if fd is not None:

@@ -18,9 +18,7 @@ from controlroom.policy.publication import (
     LinkAs,
     LinkSourceAs,
     ReadChunk,
-    RemoveSource,
     RemoveStaged,
-    RenameSourceTo,
     RenameTo,
     Step,
 )
@@ -49,9 +47,14 @@ class MemoryObjects:
         self.held: dict[str, tuple[ObjectInfo, bytes]] = {}
         self._etags = count(1)
 
+    @property
+    def url(self) -> str:
+        """Where the store is."""
+        return f"memory://{self.name}"
+
     def ref(self, key: str) -> str:
         """Return the URL of *key*."""
-        return f"memory://{self.name}/{key}"
+        return f"{self.url}/{key}"
 
     def get(self, key: str) -> tuple[ObjectInfo, bytes]:
         """Return what is under *key*, or raise that there is nothing."""
@@ -179,19 +182,9 @@ class MemoryMove:
 
     def perform(self, step: Step) -> Any:
         """Perform *step*."""
-        match step:
-            case ReadChunk():
-                return self._take()
-            case RenameSourceTo():
-                return self._rename(if_absent=False)
-            case LinkSourceAs():
-                return self._rename(if_absent=True)
-            case RemoveSource():
-                if self._src != self._dst:
-                    self._objects.remove(self._src, self._etag)
-            case _:  # there is nothing to sync in memory
-                pass
-        return None
+        if isinstance(step, ReadChunk):
+            return self._take()
+        return self._rename(if_absent=isinstance(step, LinkSourceAs))
 
     def _take(self) -> int:
         require_time(f"reading {self._objects.ref(self._src)} before it is moved")
@@ -213,7 +206,7 @@ class MemoryMove:
                 raise taken(objects.ref(self._dst))
             if found is not None:
                 objects.held[self._dst] = replace(found[0], key=self._dst), found[1]
-            if not if_absent and self._src != self._dst:
+            if self._src != self._dst:
                 del objects.held[self._src]
         return self._etag
 

@@ -26,6 +26,11 @@ class AsyncMemoryStore:
     def __init__(self, name: str = "store") -> None:
         self._objects = MemoryObjects(name)
 
+    @property
+    def url(self) -> str:
+        """Where the store is, as a URL; the same in both colours."""
+        return self._objects.url
+
     async def publish(
         self,
         key: str,

@@ -26,7 +26,10 @@ def keywords_of(cls: type[ControlRoomError]) -> list[str]:
 
 SAMPLES: dict[str, Any] = {
     "actual": "sha256:bb",
-    "attempts": (Attempt(1, "APITimeoutError: slow", 1.5, "transient"), Attempt(2, "APITimeoutError: slow", None, "last")),
+    "attempts": (
+        Attempt(1, "APITimeoutError: slow", 1.5, "transient"),
+        Attempt(2, "APITimeoutError: slow", None, "last"),
+    ),
     "body_excerpt": "<html>oops</html>",
     "checkpoint": {"cursor": "abc", "page": 7, "next": ["a", None, 1.5]},
     "disposition": Disposition.RECONCILE,
@@ -60,24 +63,30 @@ SAMPLES: dict[str, Any] = {
 }
 
 
-def sample_of(cls: type[ControlRoomError], message: str = "It failed. Nothing was written. Call again.") -> ControlRoomError:
+def sample_of(
+    cls: type[ControlRoomError], message: str = "It failed. Nothing was written. Call again."
+) -> ControlRoomError:
     return cls(message, **{name: SAMPLES[name] for name in keywords_of(cls)})
 
 
 def raised_sample_of(cls: type[ControlRoomError]) -> ControlRoomError:
     """A sample as it looks when it is caught: with notes, a traceback and a chain of causes."""
+    error = sample_of(cls)
+    error.add_note("while reading page 7")
     try:
-        try:
-            raise KeyError("innermost")
-        except KeyError as innermost:
-            raise ValueError("between") from innermost
-    except ValueError as cause:
-        error = sample_of(cls)
-        error.add_note("while reading page 7")
-        try:
-            raise error from cause
-        except ControlRoomError as caught:
-            return caught
+        _fail_with(error)
+    except ControlRoomError as caught:
+        return caught
+    raise AssertionError
+
+
+def _fail_with(error: ControlRoomError) -> None:
+    try:
+        {}["innermost"]
+    except KeyError as innermost:
+        cause = ValueError("between")
+        cause.__cause__ = innermost
+        raise error from cause
 
 
 def whole(error: ControlRoomError) -> dict[str, Any]:

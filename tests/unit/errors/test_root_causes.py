@@ -2,16 +2,17 @@ from __future__ import annotations
 
 import json
 import pickle
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
-from controlroom.errors import Attempt, ControlRoomError, DataError, DatabaseError, ObjectExistsError, cause_chain
+from controlroom.errors import Attempt, ControlRoomError, DatabaseError, DataError, ObjectExistsError, cause_chain
 
 
 def linked(*errors: BaseException) -> BaseException:
     """The first error, each one caused by the next."""
-    for error, cause in zip(errors, errors[1:], strict=False):
+    for error, cause in pairwise(errors):
         error.__cause__ = cause
     return errors[0]
 
@@ -26,7 +27,9 @@ def test_an_error_without_causes_has_none() -> None:
 
 
 def test_causes_are_told_nearest_first_with_their_full_names() -> None:
-    error = linked(DataError("outer"), ValueError("a"), json.JSONDecodeError("b", "{", 1), ObjectExistsError("c", ref="k"))
+    error = linked(
+        DataError("outer"), ValueError("a"), json.JSONDecodeError("b", "{", 1), ObjectExistsError("c", ref="k")
+    )
 
     assert cause_chain(error) == (
         {"type": "ValueError", "message": "a"},
@@ -55,19 +58,12 @@ def test_a_cause_of_ours_tells_its_attempts_and_any_cause_its_notes() -> None:
 
 
 def test_what_was_handled_meanwhile_is_a_cause_unless_from_none() -> None:
-    with pytest.raises(DataError) as implicit:
-        try:
-            raise ValueError("context")
-        except ValueError:
-            raise DataError("x")  # noqa: B904 - the implicit context is what this is about
-    with pytest.raises(DataError) as silenced:
-        try:
-            raise ValueError("context")
-        except ValueError:
-            raise DataError("x") from None
+    error = DataError("x")
+    error.__context__ = ValueError("context")
+    assert messages(error) == ["context"]
 
-    assert messages(implicit.value) == ["context"]
-    assert messages(silenced.value) == []
+    error.__cause__ = None  # what `raise … from None` does
+    assert messages(error) == []
 
 
 def test_an_explicit_cause_goes_before_the_context() -> None:
@@ -86,7 +82,9 @@ class EmptyError(Exception):
 
 
 def test_a_falsy_cause_is_a_cause() -> None:
-    assert [cause["type"].rpartition(".")[2] for cause in cause_chain(linked(DataError("x"), EmptyError()))] == ["EmptyError"]
+    assert [cause["type"].rpartition(".")[2] for cause in cause_chain(linked(DataError("x"), EmptyError()))] == [
+        "EmptyError"
+    ]
 
 
 def test_a_loop_of_causes_ends() -> None:
@@ -139,7 +137,9 @@ def test_groups_that_multiply_are_told_once_each() -> None:
 
 def test_a_wide_group_is_told_up_to_twenty_members_and_a_forest_up_to_a_hundred() -> None:
     wide = ExceptionGroup("wide", [ValueError(str(n)) for n in range(30)])
-    forest = ExceptionGroup("forest", [ExceptionGroup("wide", [ValueError("leaf") for _ in range(30)]) for _ in range(30)])
+    forest = ExceptionGroup(
+        "forest", [ExceptionGroup("wide", [ValueError("leaf") for _ in range(30)]) for _ in range(30)]
+    )
 
     assert len(cause_chain(linked(DataError("x"), wide))[0]["members"]) == 20
     told = json.dumps(cause_chain(linked(DataError("x"), forest)))

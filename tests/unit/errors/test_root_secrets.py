@@ -24,7 +24,7 @@ def planted(value: Any) -> Any:
         case Attempt():
             return Attempt(value.number, f"{value.error} {CANARY}", value.wait_s, f"{value.reason} {CANARY}")
         case str():
-            return type(value)(value) if value in ("reconcile",) else f"{value} {CANARY}"
+            return f"{value} {CANARY}"
         case dict():
             return {f"{key} {CANARY}": planted(item) for key, item in value.items()}
         case list() | tuple():
@@ -48,7 +48,16 @@ def own_texts(error: ControlRoomError) -> str:
     error.__cause__, cause = None, error.__cause__
     printed = traceback.format_exception(error)
     error.__cause__ = cause
-    shown = [str(error), repr(error), error.message, error.args, error.to_dict(), error.causes, error.__notes__, printed]
+    shown = [
+        str(error),
+        repr(error),
+        error.message,
+        error.args,
+        error.to_dict(),
+        error.causes,
+        error.__notes__,
+        printed,
+    ]
     shown += [repr(error.attempts), [attempt.to_dict() for attempt in error.attempts]]
     return repr(shown) + json.dumps(error.to_dict())
 

@@ -14,7 +14,7 @@ from controlroom.errors import (
     NothingToDo,
     ShutdownRequested,
 )
-from tests.unit.errors.every_class import EVERY_CLASS, keywords_of, sample_of
+from tests.unit.errors.every_class import EVERY_CLASS, SAMPLES, keywords_of, sample_of
 
 FROZEN = """
 ControlRoomError            Exception            controlroom            stop        70
@@ -72,7 +72,9 @@ def test_names_bases_codes_dispositions_and_exit_codes_are_frozen() -> None:
 def test_every_class_is_public_where_the_contract_says() -> None:
     assert {cls.__name__ for cls in EVERY_CLASS} <= set(controlroom.errors.__all__)
     assert {cls.__module__ for cls in EVERY_CLASS} == {"controlroom.errors"}
-    assert {getattr(controlroom.errors, name).__module__ for name in controlroom.errors.__all__} == {"controlroom.errors"}
+    assert {getattr(controlroom.errors, name).__module__ for name in controlroom.errors.__all__} == {
+        "controlroom.errors"
+    }
 
 
 @pytest.mark.parametrize("cls", EVERY_CLASS, ids=IDS)
@@ -116,11 +118,50 @@ def test_a_shutdown_exits_as_a_shell_reports_its_signal(signal: int, code: int) 
 
 @pytest.mark.parametrize("cls", EVERY_CLASS, ids=IDS)
 def test_every_keyword_is_an_attribute_with_its_value(cls: type[ControlRoomError]) -> None:
-    from tests.unit.errors.every_class import SAMPLES
-
     error = sample_of(cls)
 
-    assert {name: getattr(error, name) for name in keywords_of(cls)} == {name: SAMPLES[name] for name in keywords_of(cls)}
+    assert {name: getattr(error, name) for name in keywords_of(cls)} == {
+        name: SAMPLES[name] for name in keywords_of(cls)
+    }
+
+
+NOTHING_KNOWN = {
+    "actual": "",
+    "attempts": (),
+    "expected": "",
+    "holders": (),
+    "lease": "",
+    "left_s": 0.0,
+    "limit": 0,
+    "phase": "total",
+    "problems": (),
+    "received": 0,
+    "rejected": 0,
+    "sent": "unknown",
+    "signal": 15,
+    "status_code": 0,
+    "total": 0,
+}
+
+
+@pytest.mark.parametrize("cls", EVERY_CLASS, ids=IDS)
+def test_every_class_tells_its_message(cls: type[ControlRoomError]) -> None:
+    error = cls("Row 7 is wrong.")
+
+    assert error.message == "Row 7 is wrong."
+    assert error.args == ("Row 7 is wrong.",)
+    assert str(error) == f"Row 7 is wrong. [{cls.code}]"
+
+
+@pytest.mark.parametrize("cls", EVERY_CLASS, ids=IDS)
+def test_what_the_caller_does_not_know_claims_nothing(cls: type[ControlRoomError]) -> None:
+    error = cls("x")
+    names = [name for name in keywords_of(cls) if name != "disposition"]
+    expected = {name: NOTHING_KNOWN.get(name) for name in names}
+    if "received" in expected:
+        expected["expected"] = 0  # of records, not a checksum
+
+    assert {name: getattr(error, name) for name in names} == expected
 
 
 @pytest.mark.parametrize("cls", EVERY_CLASS, ids=IDS)
@@ -168,10 +209,10 @@ def test_the_caller_knows_better_than_the_status() -> None:
 
 
 def test_a_class_that_chose_a_disposition_keeps_it_whatever_the_status() -> None:
-    class PoisonedOrder(APIStatusError):
+    class PoisonedOrderError(APIStatusError):
         default_disposition = Disposition.QUARANTINE
 
-    assert PoisonedOrder("x", status_code=503).disposition is Disposition.QUARANTINE
+    assert PoisonedOrderError("x", status_code=503).disposition is Disposition.QUARANTINE
     assert APIAuthError("x", status_code=401).disposition is Disposition.STOP
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from controlroom.errors import text
 from controlroom.errors.text import kept, plain, portable, text_of
 
 
@@ -98,6 +99,14 @@ def test_anything_becomes_json_ready_data(value: Any, expected: Any) -> None:
     assert result == expected
     assert type(result) is type(expected)
     json.dumps(result, allow_nan=False)
+
+
+def test_texts_are_masked_by_whoever_offers_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text, "_redact", None)
+    assert text.masked("x") == "x"
+
+    text.redact_with(lambda value: f"<{value}>")
+    assert text.masked("x") == text.shown("x") == text.kept("x") == text.portable("x") == "<x>"
 
 
 def test_what_contains_itself_ends_where_it_begins_again() -> None:

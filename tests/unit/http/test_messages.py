@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from controlroom.errors import APIContractError, ConfigError
-from controlroom.http import Headers, Response
+from controlroom.http import Headers, Request, Response
 
 
 def test_headers_ignore_case_and_join_what_came_twice() -> None:
@@ -88,3 +88,12 @@ def test_a_response_is_plain_data() -> None:
 
     for twin in (pickle.loads(pickle.dumps(response)), copy.deepcopy(response)):
         assert (twin.headers["a"], twin.content, twin.text) == ("b", b"x", "x")
+
+
+def test_messages_print_neither_bodies_nor_values_nor_secrets() -> None:
+    url = "https://x/y?api_key=s3cret-k3y&page=2"
+    request = Request("GET", url, Headers({"Authorization": "Bearer s3cret-k3y"}), {"key": "s3cret-k3y"}, b"s3cret-k3y")
+    response = Response(200, request.headers, b"s3cret-k3y", "GET", url)
+
+    assert repr(request) == "Request(GET https://x/y?api_key=***&page=2, Headers(Authorization), 10 bytes)"
+    assert repr(response) == "Response(200 to GET https://x/y?api_key=***&page=2, Headers(Authorization), 10 bytes)"

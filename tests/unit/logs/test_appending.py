@@ -191,3 +191,23 @@ def test_a_forked_child_and_its_parent_exclude_each_other(path: Path) -> None:
     assert sorted("".join(numbered(path).values()).splitlines()) == sorted(
         f"{who} {number}" for who in ("child", "parent") for number in range(300)
     )
+
+
+def test_a_signal_handler_that_logs_in_the_middle_of_a_line_does_not_give_the_lock_away(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, real, free = AppendedFile(path, max_bytes=8), os.write, []
+
+    def interrupted(fd: int, data: bytes) -> int:
+        monkeypatch.setattr(os, "write", real)
+        file.append(b"inner\n")
+        free.append(lock_is_free_for_another_process(path))
+        return real(fd, data)
+
+    monkeypatch.setattr(os, "write", interrupted)
+    file.append(b"outer\n")
+    file.append(b"next\n")
+    file.close()
+
+    assert free == [False]
+    assert sorted("".join(numbered(path).values()).split()) == ["inner", "next", "outer"]

@@ -18,6 +18,7 @@ from uuid import UUID
 import pytest
 
 from controlroom.logs import bound, get_logger, setup_logging
+from controlroom.logs.sinks import FileSink
 from controlroom.testing import ManualClock
 
 log = get_logger("app.job")
@@ -272,7 +273,7 @@ def test_a_percent_sign_in_an_event_is_no_format(caplog: pytest.LogCaptureFixtur
 def test_a_hosts_json_formatter_finds_the_facts_on_the_record(caplog: pytest.LogCaptureFixture) -> None:
     log.warning("tried", page=7)
 
-    assert caplog.records[-1].controlroom["page"] == 7  # type: ignore[attr-defined]
+    assert caplog.records[-1].controlroom["page"] == 7
 
 
 def test_records_of_ours_can_be_pickled_for_a_queue_whatever_the_facts(caplog: pytest.LogCaptureFixture) -> None:
@@ -287,12 +288,16 @@ def test_a_foreign_formatter_prints_the_failure_without_its_secrets(
     handler = logging.StreamHandler()
     logging.getLogger().addHandler(handler)
     try:
-        log.failure("ingest_failed", ValueError("password=hunter2"))
+        try:
+            int("password=hunter2")
+        except ValueError as error:
+            log.failure("ingest_failed", error)
     finally:
         logging.getLogger().removeHandler(handler)
 
     printed = capsys.readouterr().err
-    assert "ValueError: password=***" in printed
+    assert "password=***" in printed
+    assert f"    {__file__}:" in printed
     assert "hunter2" not in printed
 
 
@@ -317,6 +322,15 @@ def test_a_logger_that_does_not_propagate_keeps_its_lines(lines: Any) -> None:
         logging.getLogger("app").propagate = True
 
     assert lines() == []
+
+
+def test_a_level_set_on_a_handler_of_ours_holds(lines: Any, tmp_path: Path) -> None:
+    (sink,) = (handler for handler in logging.getLogger().handlers if isinstance(handler, FileSink))
+    sink.setLevel("ERROR")
+    log.warning("tried")
+    log.error("failed")
+
+    assert [line["event"] for line in lines()] == ["failed"]
 
 
 def test_a_tracker_that_wraps_the_standard_library_hears_our_events(

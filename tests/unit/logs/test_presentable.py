@@ -86,3 +86,8 @@ def test_the_argument_is_not_changed() -> None:
     presentable(facts)
 
     assert facts == {"fact": [SECRET, {"k": SECRET}]}
+
+
+def test_as_much_of_a_text_is_kept_as_was_promised() -> None:
+    assert shown(fact="x" * 100_000)["fact"] == "x" * LONGEST_TEXT + "…"
+    assert shown(fact="x" * LONGEST_TEXT) == {"fact": "x" * LONGEST_TEXT}

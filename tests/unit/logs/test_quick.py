@@ -95,6 +95,16 @@ def test_a_name_judged_harmless_before_is_looked_at_again_when_it_became_a_secre
     assert quick_line(event(harmless=1)) is None
 
 
+def test_each_text_is_judged_by_itself_and_not_by_what_stands_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def only_at_the_end(text: str) -> str:
+        return "***" if text.endswith("pin: 1234") else text
+
+    monkeypatch.setattr(quick, "redact_text", only_at_the_end)
+
+    assert quick_line(event(note="pin: 1234", other="ok")) is None
+    assert quick_line(event(note="pin: 1234!", other="ok")) is not None
+
+
 # What redaction looks for, and what stands around it.
 PIECES = """
 password token api_key cookie sig authorization basic Bearer \u017fecret abc123 AbCdEf+/= x= true null 12

@@ -198,7 +198,7 @@ def test_wrong_arguments_are_refused_before_anything_changes(
 
 def test_every_wrong_argument_is_named_in_one_error() -> None:
     with pytest.raises(ConfigError) as caught:
-        setup_logging("LOUD", "xml", None, -1, 0)  # type: ignore[arg-type]
+        setup_logging("LOUD", "xml", None, -1, 0)
 
     assert len(caught.value.problems) == 4
 
@@ -446,7 +446,7 @@ def test_the_report_is_frozen_and_shows_no_machinery() -> None:
     report.undo()
 
     with pytest.raises(AttributeError):
-        report.host = "x"  # type: ignore[misc]
+        report.host = "x"
     assert "_changes" not in repr(report)
 
 

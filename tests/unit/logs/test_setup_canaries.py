@@ -71,7 +71,7 @@ def output(format_: str, text: str) -> Iterator[str]:
     """Plant *text* and yield what came out: of the console, then of the file."""
     with tempfile.TemporaryDirectory() as folder, patch.object(sys, "stderr", io.StringIO()) as stderr:
         file = Path(folder) / "run.jsonl"
-        report = setup_logging("DEBUG", format_, file)  # type: ignore[arg-type]
+        report = setup_logging("DEBUG", format_, file)
         try:
             plant(text)
         finally:

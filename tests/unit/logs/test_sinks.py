@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 import pytest
 
+from controlroom.logs import get_logger, setup_logging
 from controlroom.logs.appending import AppendedFile
 from controlroom.logs.shape import stamped
 from controlroom.logs.shown import Shown
@@ -26,7 +27,7 @@ class AsciiStream(io.TextIOWrapper):
         super().__init__(io.BytesIO(), encoding="ascii", errors="strict")
 
     def text(self) -> str:
-        return self.buffer.getvalue().decode("ascii")  # type: ignore[attr-defined]
+        return self.buffer.getvalue().decode("ascii")
 
 
 def test_json_on_a_strict_ascii_stream_stays_valid(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,3 +106,29 @@ def test_a_formatter_for_a_hosts_handler_never_raises() -> None:
 
     assert text == "INFO app: this line could not be rendered\n"
     assert losses.total == before + 1
+
+
+class StreamToLogging:
+    """As some frameworks put in the place of stderr."""
+
+    def write(self, text: str) -> None:
+        logging.getLogger("stderr").warning(text)
+
+    def flush(self) -> None:
+        pass
+
+
+def test_a_stderr_that_leads_back_into_logging_ends_at_the_real_one(
+    root_without_pytest: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stderr", StreamToLogging())
+    monkeypatch.setattr(sys, "__stderr__", real := io.StringIO())
+    report = setup_logging()
+    get_logger("app").info("tried")
+    get_logger("app").info("tried_again")
+    report.undo()
+
+    assert [json.loads(json.loads(line)["event"])["event"] for line in real.getvalue().splitlines()] == [
+        "tried",
+        "tried_again",
+    ]

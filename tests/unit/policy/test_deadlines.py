@@ -5,7 +5,7 @@ import math
 import pytest
 
 from controlroom.errors import ConfigError, DeadlineExceededError, Disposition
-from controlroom.policy.deadline import Deadline
+from controlroom.policy.deadlines import Deadline
 
 
 class Clock:

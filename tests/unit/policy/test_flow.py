@@ -212,13 +212,13 @@ def test_the_same_error_in_step_and_undo_does_not_become_its_own_context(run) ->
 
 
 def test_an_error_that_already_names_the_first_one_as_its_cause_is_left_alone(run) -> None:
-    first, second = OSError("disk full"), LookupError("cannot remove")
-    second.__cause__ = first
+    root, first, second = OSError("EIO"), OSError("disk full"), LookupError("cannot remove")
+    second.__cause__, first.__cause__ = first, root
 
     with pytest.raises(LookupError):
         run(two_steps_with_undo(), Performer({Do("second"): first, Undo("first"): second}))
 
-    assert first.__context__ is None
+    assert (second.__context__, first.__context__, root.__context__) == (None, None, None)
 
 
 def test_a_loop_in_a_chain_of_causes_does_not_hang_the_driver(run) -> None:

@@ -18,6 +18,9 @@ MASKED = [
     ("postgresql://u:p@[::1]:5432/x", "postgresql://u:***@[::1]:5432/x"),
     ('{"url": "postgresql:\\/\\/u:p@db\\/x"}', '{"url": "postgresql:\\/\\/u:***@db\\/x"}'),
     ("from a://u:p@h to b://v:q@i.", "from a://u:***@h to b://v:***@i."),
+    ("a://u:x,b://v:p@h", "a://u:x,b://v:***@h"),
+    ("ada@x a://u:pa/ss@db", "ada@x a://u:***@db"),
+    ("a://u:pa/ss@db/x@y", "a://u:***@db/x@y"),
     # query strings
     ("https://h/?page=2&api_key=abc&sig=def#top", "https://h/?page=2&api_key=***&sig=***"),
     (
@@ -45,6 +48,8 @@ MASKED = [
     ('{"body": "{\\"token\\": \\"abc\\", \\"n\\": 1}"}', '{"body": "{\\"token\\": \\"***\\", \\"n\\": 1}"}'),
     ('{"body": "{\\"token\\": \\"a\\\\\\"c\\"}"}', '{"body": "{\\"token\\": \\"***\\"}"}'),
     ("{\\'token\\': \\'abc\\', 1}", "{\\'token\\': \\'***\\', 1}"),
+    ('{\\\\\\"token\\\\\\": \\\\\\"abc\\\\\\", 1}', '{\\\\\\"token\\\\\\": \\\\\\"***\\\\\\", 1}'),
+    ("{token: 5}", "{token: ***}"),
     ('{"api_key": "two\nlines"}', '{"api_key": "***"}'),
     ('{"token": "cut off', '{"token": "***'),
     # headers
@@ -75,9 +80,10 @@ READABLE = [
     "https://h:8080/users/@ada",
     "https://h:8080?to=a@b",
     "https://h:8080#a@b",
-    'https:\\/\\/h:8080\\/@ada',
+    "https:\\/\\/h:8080\\/@ada",
     "https://h:8080/",
     "http://[::1]:8080/x@y",
+    "redis://u:@h",
     "git@github.com:ada/x.git",
     "mailto ada@example.com: see https://h",
     "ssh://git@h/x",

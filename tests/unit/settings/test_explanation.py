@@ -102,10 +102,10 @@ def test_a_copy_with_changes_does_not_claim_the_old_source(monkeypatch: pytest.M
 class Secretive(BaseSettings):
     token: SecretStr = SecretStr(CANARY)
     raw: SecretBytes = SecretBytes(CANARY.encode())
-    password: str = CANARY
+    password: str = f"{CANARY}-2"
     many: list[SecretStr] = [SecretStr(CANARY)]
     by_name: dict[str, SecretStr] = Field(default_factory=lambda: {"a": SecretStr(CANARY)})
-    nested: dict[str, str] = Field(default_factory=lambda: {"api_key": CANARY})
+    nested: dict[str, str] = Field(default_factory=lambda: {"api_key": f'"{CANARY}" \\{CANARY}-3'})
     dsn: PostgresDsn = PostgresDsn(f"postgresql://u:{CANARY}@h/db")
     text_dsn: str = f"postgresql://u:{CANARY}@h/db"
     none_token: SecretStr | None = None
@@ -118,6 +118,14 @@ def test_no_secret_is_in_the_table_nor_in_its_data() -> None:
     assert CANARY not in str(explanation)
     assert CANARY not in json.dumps(explanation.to_dict())
     assert CANARY not in repr(explanation)
+
+
+def test_a_text_under_a_telling_name_is_hidden_though_nobody_registered_it() -> None:
+    class Telling(BaseSettings):
+        password: str = CANARY
+        nested: dict[str, str] = Field(default_factory=lambda: {"api_key": f'x" {CANARY}'})
+
+    assert "c4n4ry" not in str(explain_settings(load_settings(Telling)))
 
 
 def test_no_secret_is_in_the_table_of_an_object_made_in_code() -> None:

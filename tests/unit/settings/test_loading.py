@@ -3,11 +3,14 @@ from __future__ import annotations
 import copy
 import pickle
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from pydantic import AliasChoices, BaseModel, Field, SecretStr
+from pydantic_settings import SettingsConfigDict
+from pydantic_settings.sources import DefaultSettingsSource
 
+from controlroom.errors import ConfigError
 from controlroom.settings import BaseSettings, explain_settings, load_settings
 
 
@@ -87,6 +90,45 @@ def test_variables_and_secret_files_are_found_in_any_case(here: Path, monkeypatc
     assert (loaded.size, loaded.retries, loaded.db and loaded.db.url) == (3, 4, "sqlite:///x")
 
 
+def test_white_space_around_a_secret_in_a_file_is_not_part_of_it(here: Path) -> None:
+    write(here / "app_db__url", " sqlite:///x \r\n")
+
+    loaded = load_settings(Settings, secrets_dir=here)
+
+    assert loaded.db == Db(url="sqlite:///x")
+
+
+def test_a_class_may_say_that_an_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Lenient(Settings):
+        model_config = SettingsConfigDict(env_ignore_empty=True)
+
+    monkeypatch.setenv("APP_SIZE", "")
+
+    assert load_settings(Lenient).size == 100
+    with pytest.raises(ConfigError):
+        load_settings(Settings)
+
+
+def test_a_union_whose_tag_was_changed_keeps_nothing_of_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    if not hasattr(DefaultSettingsSource(Settings), "_discriminator_tags"):
+        pytest.skip("this release of pydantic-settings fills a union from its default whatever its tag says")
+
+    class File(BaseModel, extra="forbid"):
+        kind: Literal["file"] = "file"
+        path: str = "x"
+
+    class Bucket(BaseModel, extra="forbid"):
+        kind: Literal["bucket"] = "bucket"
+        name: str = "y"
+
+    class Stored(BaseSettings):
+        store: File | Bucket = Field(File(path="z"), discriminator="kind")
+
+    monkeypatch.setenv("APP_STORE__KIND", "bucket")
+
+    assert load_settings(Stored).store == Bucket()
+
+
 def test_files_in_the_secrets_directory_that_are_not_ours_are_not_read(here: Path) -> None:
     (here / "other_token").write_bytes(b"\xff\xfe")
     (here / "..data").mkdir()
@@ -123,6 +165,9 @@ def test_aliases_meet_whatever_layer_spells_them(monkeypatch: pytest.MonkeyPatch
 
     assert (loaded.url, loaded.host) == ("from-env", "h")
     assert load_settings(Aliased, host="by-name").host == "by-name"
+    assert load_settings(Aliased, assignments={"host": "by-name", "DATABASE_URL": "x"}) == Aliased(
+        HOSTING="by-name", DATABASE_URL="x"
+    )
 
 
 def test_assignments_are_read_as_variables_are() -> None:
@@ -133,6 +178,21 @@ def test_assignments_are_read_as_variables_are() -> None:
     assert (loaded.tags, loaded.db, loaded.limits) == (["a", "b"], Db(url="sqlite://", pool=4), {"cpu": 2})
 
 
+class Node(BaseModel):
+    name: str
+    below: Node | None = None
+
+
+def test_a_model_inside_itself_is_read_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Tree(BaseSettings):
+        root: Node
+
+    monkeypatch.setenv("APP_ROOT__NAME", "a")
+    monkeypatch.setenv("APP_ROOT__BELOW", '{"name": "b", "below": {"name": "c"}}')
+
+    assert load_settings(Tree).root == Node(name="a", below=Node(name="b", below=Node(name="c")))
+
+
 def test_a_field_named_like_an_argument_is_set_through_overrides() -> None:
     class Awkward(BaseSettings):
         prefix: str = ""
@@ -141,6 +201,13 @@ def test_a_field_named_like_an_argument_is_set_through_overrides() -> None:
     loaded = load_settings(Awkward, prefix="X_", overrides={"prefix": "p", "profile": "q"})
 
     assert (loaded.prefix, loaded.profile) == ("p", "q")
+
+
+def test_an_object_made_in_code_is_refused_without_its_values_too() -> None:
+    with pytest.raises(ValueError, match="greater than or equal to 1") as caught:
+        Settings(size=-73190)
+
+    assert "73190" not in str(caught.value)
 
 
 def test_settings_are_frozen() -> None:

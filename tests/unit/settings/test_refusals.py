@@ -4,7 +4,7 @@ import json
 import traceback
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import BaseModel, Field, SecretStr, field_validator, model_validator
@@ -115,6 +115,19 @@ def test_an_unlike_or_a_used_variable_is_no_near_miss(monkeypatch: pytest.Monkey
     assert "did you mean" not in str(refused())
 
 
+def test_the_prefix_in_common_does_not_make_names_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONTROLROOM_SIDE_CAR", "7")
+
+    assert "did you mean" not in str(refused(prefix="CONTROLROOM_"))
+
+
+def test_a_setting_that_is_set_was_not_misspelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("APP_RETRIES", "7")
+    monkeypatch.setenv("APP_RETIRES", "7")
+
+    assert "did you mean" not in str(refused())
+
+
 def test_a_misspelled_key_in_a_file_is_noticed_with_its_line(here: Path) -> None:
     write("app.toml", '# size\n\nretires = 3\n[db]\nurll = "x"\n')
     write(".env", "\nAPP_API_TOKN=x\n")
@@ -151,7 +164,9 @@ def test_a_near_miss_beside_good_settings_is_told_but_does_not_stop(monkeypatch:
     ],
 )
 def test_what_is_passed_by_a_name_that_does_not_exist_is_refused(arguments: dict[str, Any], expected: str) -> None:
-    assert any(problem.startswith(expected) for problem in refused(Settings, **arguments).problems)
+    problems = refused(Settings, **arguments).problems
+    (problem,) = [problem for problem in problems if "sets nothing" in problem or "did you mean" in problem]
+    assert problem.startswith(expected)
 
 
 def test_a_bad_json_list_does_not_hide_the_other_problems(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,6 +195,12 @@ def test_broken_toml_is_a_problem_with_line_and_column(text: str, where: str) ->
     write("app.toml", text)
 
     assert f"{where} is not TOML." in str(refused(Settings))
+
+
+def test_broken_toml_is_not_quoted() -> None:
+    write("app.toml", f"limits = {{ {CANARY[:6]} = 1, {CANARY[:6]} = 2 }}\n")
+
+    assert "Duplicate inline table key …" in str(refused(Settings))
 
 
 def test_a_wrong_value_in_a_file_is_named_with_its_line() -> None:
@@ -245,7 +266,17 @@ def test_no_exception_of_pydantic_stays_behind_the_error(monkeypatch: pytest.Mon
 # What was given is never shown.
 
 
+class File(BaseModel):
+    kind: Literal["file"]
+
+
+class Bucket(BaseModel):
+    kind: Literal["bucket"]
+
+
 class Suspicious(BaseSettings):
+    store: Annotated[File | Bucket, Field(discriminator="kind")] | None = None
+    asserted: str = ""
     plain: str = ""
     quoted: str = ""
     parts: str = ""
@@ -259,6 +290,12 @@ class Suspicious(BaseSettings):
     def refuse(cls, value: Any, info: Any) -> Any:
         text = {"plain": f"bad {value}", "quoted": f"bad {value!r}"}.get(info.field_name, f"bad {str(value)[3:]} here")
         raise ValueError(text)
+
+    @field_validator("asserted")
+    @classmethod
+    def claim(cls, value: str) -> str:
+        assert value == "so", f"{value} is not so"
+        return value
 
     @model_validator(mode="after")
     def together(self) -> Suspicious:
@@ -275,6 +312,9 @@ class Suspicious(BaseSettings):
         ("quoted", "c4n4ry\"Value\\with'quotes"),
         ("parts", CANARY),
         ("number", "7319024"),
+        ("asserted", CANARY),
+        ("store__kind", CANARY),
+        ("store", json.dumps({"kind": CANARY})),
         ("colour", CANARY),
         ("kind", CANARY),
         ("kind", json.dumps({CANARY: [1]})),
@@ -292,6 +332,27 @@ def test_a_refused_value_is_shown_by_nobody_not_even_by_a_validator(
     assert value not in shown
     assert "c4n4ry" not in shown
     assert "9024" not in shown
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [("us", "code '***' must be of another sort"), ("Ab", "code '***' must be of another sort")],
+)
+def test_a_short_value_is_masked_only_where_it_stands_alone(
+    monkeypatch: pytest.MonkeyPatch, given: str, message: str
+) -> None:
+    class Coded(BaseSettings):
+        code: str
+
+        @field_validator("code")
+        @classmethod
+        def refuse(cls, value: str) -> str:
+            text = f"code {value.upper()!r} must be of another sort"
+            raise ValueError(text)
+
+    monkeypatch.setenv("APP_CODE", given)
+
+    assert message in str(refused(Coded))
 
 
 def test_what_a_validator_expected_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:

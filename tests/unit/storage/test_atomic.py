@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from controlroom.clock import deadline
 from controlroom.errors import (
     ConfigError,
     DataError,
@@ -27,7 +28,6 @@ from controlroom.errors import (
     UnsafePathError,
 )
 from controlroom.storage import atomic_writer, write_bytes, write_json, write_text
-from controlroom.clock import deadline
 from tests.unit.storage.folders import contents, staged_in
 
 
@@ -188,8 +188,7 @@ def test_a_wrapper_that_closes_the_file_loses_nothing(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("umask")
 def test_a_new_file_obeys_the_umask(tmp_path: Path) -> None:
     write_text(tmp_path / "new", "x")
-    with open(tmp_path / "plain", "w"):
-        pass
+    (tmp_path / "plain").write_text("x")
 
     assert mode_of(tmp_path / "new") == mode_of(tmp_path / "plain") == 0o640
 
@@ -385,7 +384,9 @@ LOOP.append(LOOP)
 
 
 @pytest.mark.parametrize(
-    "value", [float("nan"), [float("inf")], object(), {"a": {1, 2}}, LOOP, "\ud800", {(1, 2): 3}], ids=["nan", "infinity", "object", "set", "loop", "surrogate", "tuple key"]
+    "value",
+    [float("nan"), [float("inf")], object(), {"a": {1, 2}}, LOOP, "\ud800", {(1, 2): 3}],
+    ids=["nan", "infinity", "object", "set", "loop", "surrogate", "tuple key"],
 )
 def test_json_refuses_what_it_has_no_form_for_and_nothing_is_left(old: Path, value: Any) -> None:
     with pytest.raises(DataError):

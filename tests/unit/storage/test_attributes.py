@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from controlroom.errors import ConfigError, StorageAccessError
+from controlroom.errors import ConfigError, FileOperationError, StorageAccessError
 from controlroom.storage import LocalStore, write_text
 from controlroom.storage.attributes import check_metadata, read_metadata, write_metadata
 from tests.unit.storage.folders import contents
@@ -181,6 +181,40 @@ def test_a_filesystem_that_cannot_keep_metadata_is_refused_not_ignored(
     with pytest.raises(ConfigError, match="cannot keep metadata"):
         store.publish("t", b"new", metadata={"a": "b"})
     assert contents(tmp_path) == {"t": b"old"}
+
+
+@pytest.mark.parametrize("call", ["listxattr", "getxattr", "setxattr"])
+def test_an_attribute_that_cannot_be_kept_fails_the_write(
+    old: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    set_attribute(old, "user.origin", b"landing")
+    with monkeypatch.context() as patched:
+        patched.setattr(os, call, fail)
+        with pytest.raises(FileOperationError, match="EIO"):
+            LocalStore(old.parent).publish("t", b"new", metadata={"a": "b"})
+        if call == "getxattr":
+            with pytest.raises(FileOperationError, match="EIO"):
+                LocalStore(old.parent).stat("t")
+
+    assert contents(old.parent) == {"t": b"old"}
+
+
+def test_a_file_that_vanishes_while_its_attributes_are_read_has_none_to_keep(
+    old: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listxattr = os.listxattr
+
+    def too_late(path: Path, **kwargs: Any) -> list[str]:
+        old.unlink()
+        return listxattr(path, **kwargs)
+
+    monkeypatch.setattr(os, "listxattr", too_late)
+    write_text(old, "new")
+
+    assert contents(old.parent) == {"t": b"new"}
 
 
 def test_a_platform_without_attributes_still_writes(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:

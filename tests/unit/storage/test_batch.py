@@ -20,7 +20,8 @@ from controlroom.errors import (
     ObjectNotFoundError,
     PublicationInDoubtError,
 )
-from controlroom.storage import atomic_batch, batch, write_text
+from controlroom.policy.publication import Seal
+from controlroom.storage import AtomicBatch, atomic_batch, batch, write_text
 from tests.unit.storage.folders import contents, staged_in
 
 
@@ -236,6 +237,11 @@ def test_a_folder_without_room_for_the_lock_is_let_go(tmp_path: Path, monkeypatc
 
     assert contents(tmp_path) == {}
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_batch_takes_no_foreign_step() -> None:
+    with AtomicBatch() as together, pytest.raises(TypeError, match="not a step of a batch"):
+        together.perform(Seal())
 
 
 def test_syncfs_that_fails_says_why(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import io
 import os
+import resource
+import signal
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -106,6 +108,8 @@ def test_a_reader_lets_go_of_its_descriptor(store: LocalStore) -> None:
     with store.open("a") as file:
         pass
     file.close()
+    with pytest.raises(ValueError, match="closed"):
+        file.fileno()
 
     assert len(os.listdir("/proc/self/fd")) == before
 
@@ -124,29 +128,56 @@ def test_a_read_that_fails_is_one_of_our_errors(store: LocalStore, monkeypatch: 
         monkeypatch.undo()
 
 
-@pytest.mark.parametrize("mode", ["w", "wb"])
-def test_a_full_disk_inside_the_block_is_one_of_our_errors_and_leaves_nothing(tmp_path: Path, mode: str) -> None:
-    """RLIMIT_FSIZE stands in for a small disk: write(2) fails with EFBIG beyond it."""
-    import resource
-    import signal
+def test_an_end_before_the_stated_size_is_not_taken_for_the_end(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Network filesystems have ended early, without any error."""
+    with store.open("a") as file:
+        file.read(10)
+        monkeypatch.setattr(os, "readv", lambda fd, buffers: 0)
+        with pytest.raises(ObjectChangedError):
+            file.read(200 * KIB)
+    monkeypatch.setattr(os, "read", lambda fd, size: b"")
+    with store.open("a") as file, pytest.raises(ObjectChangedError):
+        file.read()
 
+
+@pytest.fixture
+def small_files_only() -> Iterator[None]:
+    """RLIMIT_FSIZE stands in for a small disk: write(2) fails with EFBIG beyond 64 KiB."""
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (64 * KIB, limits[1]))
-    try:
-        with pytest.raises(StorageFullError, match="EFBIG"), atomic_writer(tmp_path / "t", mode) as f:
-            for _ in range(1000):
-                f.write("x" * KIB if mode == "w" else b"x" * KIB)  # type: ignore[arg-type]  # as the mode says
-        with pytest.raises(StorageFullError), LocalStore(tmp_path).writer("t") as w:
-            for _ in range(1000):
-                w.write(b"x" * KIB)
-        with pytest.raises(StorageFullError):
-            LocalStore(tmp_path).publish("t", b"x" * 100 * KIB)
-        with pytest.raises(StorageFullError), atomic_writer(tmp_path / "t", "wb") as f:
-            f.truncate(100 * KIB)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        signal.signal(signal.SIGXFSZ, handler)
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    signal.signal(signal.SIGXFSZ, handler)
+
+
+@pytest.mark.usefixtures("small_files_only")
+def test_what_is_discarded_needs_no_room(tmp_path: Path) -> None:
+    with atomic_writer(tmp_path / "t", "wb") as f:
+        f.write(b"x" * 100 * KIB)
+        f.discard()
+    with LocalStore(tmp_path).writer("t") as w:
+        w.write(b"x" * 100 * KIB)
+        w.discard()
+
+    assert contents(tmp_path) == {}
+
+
+@pytest.mark.parametrize("mode", ["w", "wb"])
+@pytest.mark.usefixtures("small_files_only")
+def test_a_full_disk_inside_the_block_is_one_of_our_errors_and_leaves_nothing(tmp_path: Path, mode: str) -> None:
+    with pytest.raises(StorageFullError, match="EFBIG"), atomic_writer(tmp_path / "t", mode) as f:
+        for _ in range(1000):
+            f.write("x" * KIB if mode == "w" else b"x" * KIB)  # type: ignore[arg-type]  # as the mode says
+    with pytest.raises(StorageFullError), LocalStore(tmp_path).writer("t") as w:
+        for _ in range(1000):
+            w.write(b"x" * KIB)
+    with pytest.raises(StorageFullError):
+        LocalStore(tmp_path).publish("t", b"x" * 100 * KIB)
+    with pytest.raises(StorageFullError), atomic_writer(tmp_path / "t", "wb") as f:
+        f.truncate(100 * KIB)
 
     assert contents(tmp_path) == {}
 

@@ -34,7 +34,9 @@ def test_a_key_that_could_leave_the_root_or_has_no_place_there_is_refused(key: s
         check_key(key)
 
 
-@pytest.mark.parametrize("key", ["a", "a/b", "..a", "a..", "...", "a b/c?d*[e]%2F", "ü/日本.csv", "a\nb", "-rf", "a\\..\\b"])
+@pytest.mark.parametrize(
+    "key", ["a", "a/b", "..a", "a..", "...", "a b/c?d*[e]%2F", "ü/日本.csv", "a\nb", "-rf", "a\\..\\b"]
+)
 def test_a_key_of_plain_segments_is_taken_as_it_is(key: str) -> None:
     assert check_key(key) == key
 

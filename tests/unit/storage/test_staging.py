@@ -67,7 +67,13 @@ def test_members_whose_lock_is_held_are_not_swept(tmp_path: Path) -> None:
 
 
 def test_files_that_only_look_similar_are_never_swept(tmp_path: Path) -> None:
-    names = [".controlroom-short.staged", f".controlroom-{TOKEN}.staged.bak", "data.tmp", ".hidden", f".controlroom-{TOKEN.upper()}.staged"]
+    names = [
+        ".controlroom-short.staged",
+        f".controlroom-{TOKEN}.staged.bak",
+        "data.tmp",
+        ".hidden",
+        f".controlroom-{TOKEN.upper()}.staged",
+    ]
     for name in names:
         (tmp_path / name).write_text("precious")
 
@@ -134,7 +140,9 @@ def taken_before_it_is_locked(take: Callable[[int], None]) -> Callable[..., None
     return late
 
 
-def test_a_staged_file_swept_before_it_was_locked_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_staged_file_swept_before_it_was_locked_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def sweep(_: int) -> None:
         for name in staged_in(tmp_path):
             (tmp_path / name).unlink()
@@ -224,6 +232,17 @@ def test_a_lock_is_not_waited_for_beyond_the_deadline(tmp_path: Path) -> None:
         assert sum(clock.sleeps) < 2.1
 
 
+def test_a_lock_on_a_folder_that_fails_for_another_reason_fails_the_publication(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with Folder(tmp_path) as folder, pytest.raises(OSError, match="Input/output"), folder.locked(required=False):
+        pass
+
+
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.EBADF])
 def test_a_filesystem_without_locks_is_an_error_only_where_one_is_required(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
@@ -243,7 +262,7 @@ def test_folders_are_made_below_the_root_and_each_new_name_is_synced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced: list[str] = []
-    monkeypatch.setattr(os, "fsync", lambda fd: synced.append(os.readlink(f"/proc/self/fd/{fd}")))
+    monkeypatch.setattr(os, "fsync", lambda fd: synced.append(str(Path(f"/proc/self/fd/{fd}").readlink())))
 
     make_folders(tmp_path, tmp_path / "a" / "b", durable=True)
     make_folders(tmp_path, tmp_path / "a" / "b", durable=True)

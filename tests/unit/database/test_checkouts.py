@@ -1,0 +1,36 @@
+"""A pool that has run dry names its holders, and how long they have been at it."""
+
+from __future__ import annotations
+
+from controlroom.database.checkouts import Checkouts
+from controlroom.testing import ManualClock
+
+
+def test_the_holders_are_named_with_their_time() -> None:
+    with ManualClock() as clock:
+        checkouts = Checkouts(2)
+        checkouts.add("a", "thread A")
+        clock.advance(12)
+        checkouts.add("b", "thread B")
+        clock.advance(3)
+
+        error = checkouts.exhausted(3)
+
+    assert error.holders == ("thread A, for 15.0 s", "thread B, for 3.0 s")
+    assert "All 2 connections are taken; none came back in 3.0 s" in error.message
+
+
+def test_only_who_has_every_connection_waits_for_itself() -> None:
+    checkouts = Checkouts(2)
+    first = checkouts.add("a", "thread A")
+    assert not checkouts.all_are_held_by("a")
+    checkouts.add("a", "thread A")
+    assert checkouts.all_are_held_by("a")
+    assert not checkouts.all_are_held_by("b")
+    assert checkouts.remove(first) == 1
+    checkouts.add("b", "thread B")
+    assert not checkouts.all_are_held_by("a")
+
+
+def test_whoever_has_just_left_is_not_accused() -> None:
+    assert "units that have just ended" in Checkouts(1).exhausted(1).message

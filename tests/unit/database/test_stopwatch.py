@@ -1,0 +1,57 @@
+"""A statement is stopped by the nearer of its own timeout and the deadline, and told which it was."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from controlroom.clock import deadline
+from controlroom.database.stopwatch import Stopwatch
+from controlroom.errors import DeadlineExceededError, QueryError
+from controlroom.testing import ManualClock
+
+
+def test_a_statement_is_stopped_at_its_timeout_not_before() -> None:
+    with ManualClock() as clock:
+        watch = Stopwatch(10)
+        assert watch() == 0
+        watch.start("x")
+        clock.advance(9.9)
+        assert watch() == 0
+        clock.advance(0.1)
+        assert watch() == 1
+        assert isinstance(watch.verdict("x"), QueryError)
+        watch.stop()
+        assert watch() == 0
+
+
+def test_a_nearer_deadline_wins_and_is_worth_another_try() -> None:
+    with ManualClock() as clock:
+        watch = Stopwatch(10)
+        with deadline(3):
+            watch.start("x")
+            clock.advance(3)
+            assert watch() == 1
+            verdict = watch.verdict("x")
+        assert isinstance(verdict, DeadlineExceededError)
+        assert verdict.disposition == "retry"
+        watch.start("x")
+        clock.advance(9)
+        assert watch() == 0
+
+
+def test_nothing_begins_after_the_deadline() -> None:
+    with ManualClock(), deadline(0), pytest.raises(DeadlineExceededError, match="not begun"):
+        Stopwatch(10).start("x")
+
+
+def test_a_cancellation_stops_what_runs_and_what_would_follow() -> None:
+    watch = Stopwatch(10)
+    watch.start("x")
+    watch.cancelled = True
+    assert watch() == 1
+    assert watch.verdict("x") is None
+    watch.stop()
+    with pytest.raises(asyncio.CancelledError):
+        watch.start("the next")
