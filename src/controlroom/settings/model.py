@@ -8,6 +8,7 @@ from typing import Any, Self
 import pydantic_settings
 from pydantic import PrivateAttr, model_validator
 
+from controlroom.redaction import redact_text
 from controlroom.settings.provenance import Provenance
 from controlroom.settings.secrets_found import register_held
 
@@ -39,6 +40,13 @@ class BaseSettings(pydantic_settings.BaseSettings):
     def _register_secrets(self) -> Self:
         register_held(self)
         return self
+
+    def __repr__(self) -> str:
+        """As pydantic shows it, with the password of a URL and whatever else is a secret masked."""
+        return redact_text(super().__repr__())
+
+    def __str__(self) -> str:
+        return redact_text(super().__str__())
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Return a copy; `explain_settings` says of what *update* replaced that it did."""

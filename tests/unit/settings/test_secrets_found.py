@@ -77,20 +77,24 @@ def test_a_percent_encoded_password_is_masked_in_both_forms() -> None:
     assert "p%40ss" not in redact_text("the driver says p%40ss-w0rd%2F is wrong")
 
 
-def test_a_text_that_should_have_been_json_is_masked_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    broken = json.dumps({"password": CANARY})[:-1]
-    monkeypatch.setenv("APP_NESTED", broken)
+@pytest.mark.parametrize(
+    ("name", "text"), [("APP_NESTED", json.dumps({"password": CANARY})[:-1]), ("APP_MANY", f'["{CANARY}"')]
+)
+def test_a_text_that_should_have_been_json_is_masked_as_a_whole(
+    monkeypatch: pytest.MonkeyPatch, name: str, text: str
+) -> None:
+    monkeypatch.setenv(name, text)
 
     with pytest.raises(ConfigError):
         load_settings(Settings)
 
-    assert CANARY not in redact_text(f"the parser stopped in {broken}")
+    assert CANARY not in redact_text(f"the parser stopped in {text}")
 
 
 @pytest.mark.parametrize(
     "default",
     [SecretStr(CANARY), SecretStr(f"mysql://u:{CANARY}@h"), PostgresDsn(f"postgresql://u:{CANARY}@h/db")],
-    ids=str,
+    ids=["text", "url in a secret", "url"],
 )
 def test_a_secret_default_is_masked_too(default: Any) -> None:
     class Defaulted(BaseSettings):
