@@ -23,7 +23,8 @@ from controlroom.errors import (
     ObjectNotFoundError,
     UnsafePathError,
 )
-from tests.contract.stores import STORES, transfer
+from controlroom.testing import FaultPlan
+from tests.contract.stores import STORES, Blocking, transfer
 from tests.unit.storage.folders import staged_in
 
 MIB = 1024 * 1024
@@ -309,7 +310,11 @@ def test_a_source_that_fails_leaves_what_was_there(store: Any) -> None:
     assert (store.read_bytes("a"), keys(store)) == (b"old", ["a"])
 
 
-@pytest.mark.parametrize("source", ["text", 7, None, io.StringIO("text"), ["text"], [1]], ids=repr)
+@pytest.mark.parametrize(
+    "source",
+    ["text", 7, None, io.StringIO("text"), ["text"], [1]],
+    ids=["text", "int", "None", "text file", "texts", "ints"],
+)
 def test_a_source_without_bytes_is_refused_and_leaves_what_was_there(store: Any, source: Any) -> None:
     store.publish("a", b"old")
 
@@ -406,6 +411,18 @@ def test_a_move_onto_itself_loses_nothing(store: Any) -> None:
         store.move("a", "a", if_absent=True)
 
     assert (keys(store), store.read_bytes("a")) == (["a"], b"1")
+
+
+@pytest.mark.parametrize("if_absent", [False, True])
+def test_what_changed_since_it_was_read_is_not_moved(store: Any, if_absent: bool) -> None:
+    store.publish("a", b"1")
+    writer = store.store if isinstance(store, Blocking) else store
+    before_the_names_change = 3  # the content is read in one chunk, and its end seen in another
+
+    for change in (lambda: writer.publish("a", b"other"), lambda: writer.delete("a")):
+        with FaultPlan.stall(before_the_names_change, change), pytest.raises(ObjectChangedError):
+            store.move("a", "b", if_absent=if_absent)
+        assert not store.exists("b")
 
 
 def test_deleting_can_be_repeated(store: Any) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Self
 
 from controlroom.errors import PublicationInDoubtError
 from controlroom.logs import get_logger
@@ -84,7 +85,7 @@ class LocalObjects:
         try:
             return self.publisher(
                 dst,
-                _closing(reader),
+                _Chunks(reader),
                 if_absent=if_absent,
                 metadata=info.metadata,
                 content_type=info.content_type,
@@ -201,9 +202,18 @@ class LocalObjects:
         return replace(info_of(key, found), content_type=content_type, metadata=metadata)
 
 
-def _closing(reader: ObjectReader) -> Iterator[Octets]:
-    with reader:
-        yield from chunks_of(reader)
+class _Chunks:
+    """What an open reader gives. Not a generator: one that was never begun does not close what it was given."""
+
+    def __init__(self, reader: ObjectReader) -> None:
+        self.close = reader.close
+        self._chunks = chunks_of(reader)
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Octets:
+        return next(self._chunks)
 
 
 def _regular(path: Path, *, follow: bool = False) -> os.stat_result | None:

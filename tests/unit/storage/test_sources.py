@@ -19,7 +19,19 @@ def whole(source: Any) -> bytes:
     return b"".join(bytes(chunk) for chunk in chunks_of(source))
 
 
-@pytest.mark.parametrize("source", ["text", 7, None, 1.5, ["text"], [1], {"a": 1}, io.StringIO("text")], ids=repr)
+NO_BYTES = {
+    "text": "text",
+    "int": 7,
+    "None": None,
+    "float": 1.5,
+    "texts": ["text"],
+    "ints": [1],
+    "mapping": {"a": 1},
+    "text file": io.StringIO("text"),
+}
+
+
+@pytest.mark.parametrize("source", NO_BYTES.values(), ids=NO_BYTES.keys())
 def test_what_holds_no_bytes_is_refused_with_advice(source: Any) -> None:
     with pytest.raises(ConfigError, match=r"give bytes|is no source|not bytes"):
         check_source(source)
