@@ -14,9 +14,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from functools import partial, update_wrapper
 from types import CoroutineType, TracebackType
-from typing import Any, NoReturn, ParamSpec, TypeVar, cast
+from typing import Any, NoReturn, ParamSpec, TypeVar
 
-from tenacity import AsyncRetrying, Future, RetryCallState, Retrying
+from tenacity import AsyncRetrying, RetryCallState, Retrying
 
 from controlroom import clock
 from controlroom.clock import current_deadline, deadline
@@ -131,8 +131,8 @@ class RetryPolicy:
             remaining_s=None if deadline is None else deadline.remaining_s(),
         )
         decision = answer()
-        may_be_repeated = isinstance(decision, RetryAfter) or decision.rule not in _NO_LIMIT
-        if may_be_repeated and self.only_if is not None and not self.only_if(cast("ControlRoomError", error)):
+        says_retry = isinstance(decision, RetryAfter) or decision.rule not in _NO_LIMIT
+        if says_retry and self.only_if is not None and not self.only_if(error):  # type: ignore[arg-type]  # so it is ours
             return GiveUp(f"{type(error).__name__} is not among what may be repeated here")
         # The budget comes last: a token is taken only for a retry that nothing else forbids.
         if isinstance(decision, GiveUp) or self.budget is None or pay(self.budget, clock.monotonic_s()):
@@ -151,7 +151,7 @@ class RetryPolicy:
         if _is_async(fn):
             raise _asynchronous(fn)
         series = _Series(self, fn)
-        result: T | None = Retrying(
+        result = Retrying(
             sleep=series.sleep,
             stop=series.is_over,
             wait=series.wait_s,
@@ -161,7 +161,7 @@ class RetryPolicy:
         if isinstance(result, CoroutineType):  # a decorator hid that fn is asynchronous
             result.close()
             raise _asynchronous(fn)
-        return cast("T", result) if series.error is None else series.surrender()
+        return result if series.error is None else series.surrender()
 
     async def acall(self, fn: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Return ``await fn(*args, **kwargs)``, tried as often as this policy allows; see `call`."""
@@ -171,7 +171,7 @@ class RetryPolicy:
         async def attempt() -> T:
             return await fn(*args, **kwargs)
 
-        result: T | None = await AsyncRetrying(
+        result: T = await AsyncRetrying(
             sleep=series.asleep,
             stop=series.is_over,
             wait=series.wait_s,
@@ -179,7 +179,7 @@ class RetryPolicy:
             before=None,  # type: ignore[arg-type]  # asked for a hook, it awaits one before every try
             retry_error_callback=series.end,
         )(attempt)
-        return cast("T", result) if series.error is None else series.surrender()
+        return result if series.error is None else series.surrender()
 
     def __call__(self, fn: Callable[P, T], /) -> Callable[P, T]:
         """Return *fn*, synchronous or asynchronous, with every call of it under this policy.
@@ -190,9 +190,9 @@ class RetryPolicy:
         if _is_async(fn):
 
             async def retried_async(*args: P.args, **kwargs: P.kwargs) -> Any:
-                return await self.acall(cast("Callable[P, Awaitable[Any]]", fn), *args, **kwargs)
+                return await self.acall(fn, *args, **kwargs)  # type: ignore[arg-type]  # T is awaitable: see the test above
 
-            return cast("Callable[P, T]", update_wrapper(retried_async, fn))
+            return update_wrapper(retried_async, fn)  # type: ignore[return-value]  # as above
 
         def retried(*args: P.args, **kwargs: P.kwargs) -> T:
             return self.call(fn, *args, **kwargs)
@@ -223,8 +223,8 @@ class _Series:
 
     def wait_s(self, state: RetryCallState) -> float:
         """Judge the attempt that failed. Tenacity asks for the wait first, and then whether to stop."""
-        error = cast("Future", state.outcome).exception()
-        self._judge(cast("BaseException", error), state.attempt_number)
+        error: BaseException = state.outcome.exception()  # type: ignore[union-attr,assignment]  # it did fail
+        self._judge(error, state.attempt_number)
         return self.decision.wait_s if isinstance(self.decision, RetryAfter) else 0.0
 
     def is_over(self, _: RetryCallState) -> bool:
@@ -256,7 +256,7 @@ class _Series:
                 error.attempts = tuple(self.attempts)
             self._log_the_end(error)
         try:
-            raise cast("BaseException", error)
+            raise error  # type: ignore[misc]  # asked for only where there is one
         finally:
             del error  # it would close a cycle: error, traceback, this frame, error
 
@@ -308,7 +308,7 @@ def _is_async(fn: Callable[..., Any]) -> bool:
         raise ConfigError(message)
     # By its code, since the predicates of `inspect` cost 1 µs each, on every call.
     inner = _innermost(fn)
-    code = getattr(inner, "__code__", None) or getattr(getattr(inner, "__call__", None), "__code__", None)  # noqa: B004 - not asked whether it is there
+    code = getattr(inner, "__code__", None) or getattr(type(inner).__call__, "__code__", None)
     flags: int = getattr(code, "co_flags", 0)
     if flags & (inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR):
         message = f"{_name_of(fn)} is a generator: begun again, it would repeat records. Retry what it calls instead."

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import sqlite3
 import threading
 import types
+from functools import partial
 
 import pytest
 
 from controlroom.database import AsyncDatabase
-from controlroom.errors import CommitInDoubtError, QueryError, TransactionConflictError
+from controlroom.errors import CommitInDoubtError, ConfigError, DoomedTransactionError, QueryError, TransactionConflictError
 
 
 @pytest.fixture
@@ -33,7 +35,7 @@ def committed(path):
 @types.coroutine
 def cancelled_at(coroutine, suspension, count):
     """Run *coroutine* in this task and cancel the task at the given suspension (1-based); count them all."""
-    resume = lambda: coroutine.send(None)  # noqa: E731 - replaced at each turn
+    resume = partial(coroutine.send, None)
     while True:
         try:
             awaited = resume()
@@ -45,9 +47,9 @@ def cancelled_at(coroutine, suspension, count):
         try:
             yield awaited
         except BaseException as error:
-            resume = lambda error=error: coroutine.throw(error)  # noqa: E731
+            resume = partial(coroutine.throw, error)
         else:
-            resume = lambda: coroutine.send(None)  # noqa: E731
+            resume = partial(coroutine.send, None)
 
 
 async def idle(db):
@@ -229,6 +231,25 @@ def test_a_cancellation_that_is_swallowed_inside_dooms_the_unit(path):
     assert committed(path) == []
 
 
+def test_a_statement_that_was_cancelled_dooms_the_unit_even_where_it_was_run(path):
+    """Its result never reached the caller, who does not know what is in the unit."""
+
+    async def main():
+        async with AsyncDatabase(f"sqlite:///{path}") as db:
+
+            async def work():
+                async with db.unit_of_work() as uow:
+                    with contextlib.suppress(asyncio.CancelledError):
+                        await cancelled_at(uow.execute("INSERT INTO t (id) VALUES (1)"), 1, [0])
+
+            with pytest.raises(DoomedTransactionError, match="CancelledError was raised inside"):
+                await work()
+            await idle(db)
+
+    asyncio.run(main())
+    assert committed(path) == []
+
+
 def test_a_loop_that_ends_amid_a_unit_rolls_it_back_and_leaves_no_lock(path):
     """asyncio.run cancels every task that is left, the ones below the unit included."""
 
@@ -317,6 +338,20 @@ def test_a_wait_for_the_lock_can_be_cancelled_and_leaves_nothing(path):
             await idle(db)
 
     asyncio.run(main())
+
+
+def test_a_database_that_cannot_be_opened_leaves_no_thread_behind(tmp_path):
+    """aiosqlite's own would still be about to report its end when the event loop closes."""
+
+    async def main():
+        async with AsyncDatabase(f"sqlite:///{tmp_path}/no/such.db") as db:
+            with pytest.raises(ConfigError):
+                await db.rows("SELECT 1")
+            return threading.active_count()
+
+    before = threading.active_count()
+    for _ in range(20):
+        assert asyncio.run(main()) == before
 
 
 def test_one_database_serves_two_loops_in_turn_but_not_at_once(path):

@@ -525,14 +525,24 @@ def test_a_value_the_driver_refuses_is_found_by_its_row(db, value, kind):
     assert (caught.value.table, caught.value.row_index) == ("people", 2)
 
 
-def test_a_value_its_column_type_refuses_is_found_by_row_and_column_and_not_shown(db):
-    people = sa.Table(
-        "people", sa.MetaData(), sa.Column("id", sa.Integer, primary_key=True), sa.Column("born", sa.Date)
-    )
-    with pytest.raises(QueryError, match=r"the value of born \(a str\)") as caught, db.unit_of_work() as uow:
-        uow.insert(people, [{"id": 1, "born": date(2013, 1, 1)}, {"id": 2, "born": "s3cret"}])
+@pytest.mark.parametrize(
+    ("type_", "good", "kind"),
+    [
+        (sa.Date(), date(2013, 1, 1), QueryError),
+        (sa.Boolean(), True, QueryError),
+        (sa.Enum("a", "b", validate_strings=True), "a", IntegrityViolationError),
+        (sa.Numeric(), 1, IntegrityViolationError),
+    ],
+)
+def test_a_value_its_column_type_refuses_is_found_by_row_and_column_and_not_shown(db, type_, good, kind):
+    people = sa.Table("people", sa.MetaData(), sa.Column("id", sa.Integer, primary_key=True), sa.Column("born", type_))
+    with pytest.raises(kind, match=r"the value of born \(a str\)") as caught, db.unit_of_work() as uow:
+        uow.insert(people, [{"id": 1, "born": good}, {"id": 2, "born": "s3cret"}])
 
     assert caught.value.row_index == 1
+    assert "s3cret" not in str(caught.value.to_dict())
+    with pytest.raises(ControlRoomError) as caught, db.unit_of_work() as uow:
+        uow.execute(sa.insert(people), [{"id": 2, "born": "s3cret"}])
     assert "s3cret" not in str(caught.value.to_dict())
 
 
@@ -665,6 +675,15 @@ def test_keys_that_only_the_database_finds_equal_are_applied_in_order(db, size):
         count = uow.upsert("tags", iter(rows), key=["tag"])
         assert count.inserted == size
         assert uow.execute("SELECT DISTINCT value FROM tags").scalars().all() == [2]
+
+
+@pytest.mark.parametrize("others", [0, 4_000])
+def test_the_last_of_rows_that_only_the_database_finds_equal_wins_even_after_a_repetition(db, others):
+    with db.unit_of_work() as uow:
+        uow.execute("CREATE TABLE tags (tag TEXT COLLATE NOCASE PRIMARY KEY, value INTEGER)")
+        rows = [{"tag": "A", "value": 1}, {"tag": "a", "value": 2}, {"tag": "A", "value": 3}]
+        uow.upsert("tags", rows + [{"tag": f"t{n}", "value": n} for n in range(others)], key=["tag"])
+        assert uow.scalar("SELECT value FROM tags WHERE tag = 'a'") == 3
 
 
 def test_keys_that_only_python_finds_equal_stay_apart(db):
@@ -877,8 +896,10 @@ def test_a_unit_that_is_open_when_its_database_is_closed_ends_as_it_would_have(d
 
 
 def test_a_missing_folder_a_folder_and_a_text_file_are_told_apart(colour, tmp_path):
-    with opened(colour, f"sqlite:///{tmp_path}/no/such/a.db") as db, pytest.raises(ConfigError, match="does not exist"):
-        db.rows("SELECT 1")
+    with opened(colour, f"sqlite:///{tmp_path}/no/such/a.db", pool_size=1, pool_timeout_s=0.1) as db:
+        for _ in range(2):  # the turn of the connection that could not be opened is given back
+            with pytest.raises(ConfigError, match="does not exist"):
+                db.rows("SELECT 1")
     with opened(colour, f"sqlite:///{tmp_path}") as db, pytest.raises(ConfigError, match="is a folder"):
         db.rows("SELECT 1")
     (tmp_path / "text.db").write_text("not a database " * 100)

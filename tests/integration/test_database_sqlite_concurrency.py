@@ -119,6 +119,14 @@ def test_a_locked_file_is_a_conflict_after_the_lock_timeout(url, rival):
         db.transact(add_one)
 
 
+def test_the_first_connection_waits_for_the_lock_although_sqlite_itself_would_not(url, rival):
+    """The switch to WAL answers SQLITE_BUSY at once while somebody writes."""
+    threading.Timer(0.2, rival.leave).start()
+    with Database(url, lock_timeout_s=30) as db:
+        db.transact(add_one, retry=RetryPolicy(attempts=1))
+        assert db.rows("PRAGMA journal_mode") == [("wal",)]
+
+
 def test_the_wait_for_a_lock_is_cut_to_the_deadline(url, rival):
     with Database(url, lock_timeout_s=600) as db:
         with deadline(0.1), pytest.raises(TransactionConflictError), db.unit_of_work():

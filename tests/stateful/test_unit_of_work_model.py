@@ -56,7 +56,6 @@ class UnitOfWorkModel(RuleBasedStateMachine):
         self.unit: UnitOfWork | None = None
         self.ran: list[str] = []
         self.expected_hooks: list[str] = []
-        self.rolled_back = False
 
     @initialize()
     def create(self) -> None:
@@ -65,13 +64,13 @@ class UnitOfWorkModel(RuleBasedStateMachine):
             uow.execute(TABLE)
 
     def is_open(self) -> bool:
-        return self.unit is not None and not self.rolled_back
+        return self.unit is not None
 
     @precondition(lambda self: self.unit is None)
     @rule()
     def begin(self) -> None:
         self.unit = self.db.unit_of_work().__enter__()
-        self.now, self.levels, self.doomed, self.rolled_back = copy.deepcopy(self.committed), [], False, False
+        self.now, self.levels, self.doomed = copy.deepcopy(self.committed), [], False
         self.now.hooks = []
 
     @precondition(is_open)
@@ -110,7 +109,7 @@ class UnitOfWorkModel(RuleBasedStateMachine):
         gone = self.unit.execute("DELETE FROM t WHERE id = :id", {"id": key}).rowcount
         assert gone == (self.now.rows.pop(key, self) is not self)
 
-    @precondition(is_open)
+    @precondition(lambda self: self.levels)
     @rule()
     def swallow(self) -> None:
         with pytest.raises(QueryError):
@@ -149,7 +148,7 @@ class UnitOfWorkModel(RuleBasedStateMachine):
         context.enter_context(self.unit.savepoint())
         self.levels.append(Level(copy.deepcopy(self.now), context, self.doomed))
 
-    @precondition(lambda self: self.is_open() and self.levels)
+    @precondition(lambda self: self.levels)
     @rule()
     def leave_savepoint(self) -> None:
         level = self.levels.pop()
@@ -161,7 +160,7 @@ class UnitOfWorkModel(RuleBasedStateMachine):
             level.context.close()
         self.now, self.doomed = level.before, False
 
-    @precondition(lambda self: self.is_open() and self.levels)
+    @precondition(lambda self: self.levels)
     @rule()
     def undo_savepoint(self) -> None:
         level = self.levels.pop()
@@ -170,25 +169,27 @@ class UnitOfWorkModel(RuleBasedStateMachine):
             level.context.__exit__(Undo, error, None)
         self.now, self.doomed = level.before, level.doomed_before
 
-    @precondition(is_open)
-    @rule()
-    def roll_back(self) -> None:
-        self.unit.rollback()
-        self.rolled_back = True
-
-    @precondition(lambda self: self.unit is not None and (self.rolled_back or not self.levels))
-    @rule(fail=st.booleans())
-    def end(self, fail: bool) -> None:
-        for level in reversed(self.levels):
-            level.context.close()
-        error = Undo() if fail else None
-        clean = not fail and not self.rolled_back
-        with pytest.raises(DoomedTransactionError) if clean and self.doomed else nullcontext():
+    @precondition(lambda self: self.unit is not None and not self.levels)
+    @rule(how=st.sampled_from(["clean", "clean", "clean", "raise", "roll back"]))
+    def end(self, how: str) -> None:
+        if how == "roll back":
+            self.unit.rollback()
+        error = Undo() if how == "raise" else None
+        with pytest.raises(DoomedTransactionError) if how == "clean" and self.doomed else nullcontext():
             self.unit.__exit__(type(error) if error else None, error, None)
-        if clean and not self.doomed:
+        if how == "clean" and not self.doomed:
             self.expected_hooks += self.now.hooks
             self.committed = self.now
         self.unit = None
+
+    @precondition(lambda self: len(self.levels) > 1)
+    @rule()
+    def roll_back_from_deep_inside(self) -> None:
+        self.unit.rollback()
+        for level in reversed(self.levels):
+            level.context.close()
+        self.unit.__exit__(None, None, None)
+        self.levels, self.unit = [], None
 
     @invariant()
     def what_the_unit_sees_is_the_model(self) -> None:
@@ -213,4 +214,4 @@ class UnitOfWorkModel(RuleBasedStateMachine):
 
 
 TestUnitOfWork = UnitOfWorkModel.TestCase
-TestUnitOfWork.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestUnitOfWork.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)

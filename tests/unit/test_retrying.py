@@ -166,10 +166,39 @@ def test_the_error_comes_out_with_its_own_traceback_and_without_the_loops(run) -
     with pytest.raises(APIConnectionError) as caught:
         run(RetryPolicy(attempts=2), deep)
 
-    frames = traceback.extract_tb(caught.value.__traceback__)
-    assert frames[-1].name == "deep"
+    assert_own_traceback(caught.value, "deep")
+
+
+class Halt(BaseException):
+    """Neither ours nor an Exception, and nothing that asyncio treats in a way of its own."""
+
+
+def test_what_is_no_exception_comes_out_with_its_own_traceback_too(run) -> None:
+    def deep() -> None:
+        raise Halt
+
+    with pytest.raises(Halt) as caught:
+        run(STEADY, deep)
+
+    assert_own_traceback(caught.value, "deep")
+
+
+def test_code_that_belongs_to_no_module_has_a_traceback_too(run) -> None:
+    namespace: dict[str, Any] = {"refused": refused}
+    exec("def deep(): raise refused()", namespace)
+    del namespace["__builtins__"]
+
+    with pytest.raises(APIConnectionError) as caught:
+        RetryPolicy(attempts=2).call(namespace["deep"])
+
+    assert_own_traceback(caught.value, "deep")
+
+
+def assert_own_traceback(error: BaseException, last: str) -> None:
+    frames = traceback.extract_tb(error.__traceback__)
+    assert frames[-1].name == last
     assert [frame.filename for frame in frames if "tenacity" in frame.filename] == []
-    assert [frame.name for frame in frames].count("deep") == 1
+    assert [frame.name for frame in frames].count(last) == 1
 
 
 def test_no_attempt_becomes_the_context_of_the_next(run) -> None:
@@ -389,6 +418,8 @@ class TestDeadline:
 
 
 def test_no_retry_begins_later_than_the_time_for_all_attempts(run, time_, lines) -> None:
+    time_.advance(1_000)
+
     def work() -> None:
         time_.advance(3)
         raise refused()
@@ -577,6 +608,15 @@ class TestLogging:
             "Worker.method",
         ]
 
+    def test_an_asynchronous_try_is_named_too(self, lines) -> None:
+        async def fetch() -> None:
+            raise refused()
+
+        with pytest.raises(APIConnectionError):
+            asyncio.run(RetryPolicy(attempts=2).acall(fetch))
+
+        assert lines.warnings[0]["what"].endswith("<locals>.fetch")
+
     def test_waits_are_told_in_milliseconds_and_not_in_seventeen_digits(self, run, lines) -> None:
         run(STEADY, Failing(APIRateLimitError("slow down", retry_after_s=0.123456789)))
 
@@ -612,6 +652,15 @@ class TestNested:
             with pytest.raises(QueryError) as caught:
                 run(policy, inner)
             assert len(caught.value.attempts) == 3
+
+    def test_two_tries_are_a_series_already(self, run) -> None:
+        def inner() -> None:
+            RetryPolicy(attempts=2).call(Failing(refused(), refused()))
+
+        with pytest.raises(APIConnectionError) as caught:
+            run(RetryPolicy(attempts=2), inner)
+
+        assert caught.value.attempts[0].error.endswith("(after 2 attempts of its own)")
 
     def test_a_single_try_is_not_called_a_series(self, run) -> None:
         def inner() -> None:
@@ -658,6 +707,7 @@ class TestColours:
         assert (fetch.__name__, fetch.__doc__) == ("fetch", "Fetch a page.")
         assert str(inspect.signature(fetch)) == "(page: 'int', *, size: 'int' = 5) -> 'str'"
         assert fetch(7) == "7/5"
+        assert afetch.__name__ == "afetch"
         assert inspect.iscoroutinefunction(afetch)
         assert not inspect.iscoroutinefunction(fetch)
 
@@ -744,7 +794,7 @@ class TestColours:
         async def fetch() -> None:
             pytest.fail("was run")
 
-        with pytest.raises(ConfigError, match="is asynchronous"):
+        with pytest.raises(ConfigError, match=r"<lambda> is asynchronous"):
             STEADY.call(lambda: fetch())  # noqa: PLW0108 - the lambda is what is tested
 
     def test_an_asynchronous_callable_object_is_recognised(self) -> None:
@@ -819,6 +869,9 @@ class TestPolicy:
             2.0, "APIConnectionError: backing off 2.0 s; attempt 2 of 5 failed"
         )
         assert isinstance(policy.judge(refused(), attempt=2, elapsed_s=3.2), GiveUp)
+        assert isinstance(
+            RetryPolicy(max_elapsed_s=0.0, backoff=Backoff(initial_s=0)).judge(refused(), attempt=1), RetryAfter
+        )
 
     def test_judging_draws_the_jitter_anew_each_time(self) -> None:
         waits = {RetryPolicy().judge(refused(), attempt=4).wait_s for _ in range(20)}  # type: ignore[union-attr]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import resource
+import select
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -82,6 +83,29 @@ def test_a_wait_nobody_disturbs_ends_with_its_time() -> None:
 
     assert shutdown.wait(0) is None
     assert not shutdown.requested()
+
+
+@pytest.mark.parametrize(("timeout_s", "asked_ms"), [(2.5, 2_500), (0, 0), (1e9, 2**31 - 1)])
+def test_a_wait_watches_the_socket_for_bytes_and_nothing_else(
+    timeout_s: float, asked_ms: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Watched for room to write, or on another descriptor, every wait would end at once."""
+    asked: list[object] = []
+
+    class Poller:
+        def register(self, *what: object) -> None:
+            asked.extend(what)
+
+        def poll(self, timeout_ms: float) -> None:
+            asked.append(timeout_ms)
+
+    monkeypatch.setattr(shutdown, "poll", Poller)
+    shutdown.arm()
+    assert shutdown._wake is not None
+
+    shutdown.wait(timeout_s)
+
+    assert asked == [shutdown._wake[0], select.POLLIN, asked_ms]
 
 
 def test_after_a_request_every_wait_ends_at_once() -> None:
@@ -234,5 +258,7 @@ def test_a_forked_child_gets_sockets_of_its_own_and_keeps_a_request_that_was_mad
     shutdown._arm_anew()
 
     assert shutdown.armed()
+    assert shutdown._wake is not None
     assert shutdown._wake is not inherited
+    assert all(end.fileno() >= 0 for end in shutdown._wake)
     assert shutdown.requested()

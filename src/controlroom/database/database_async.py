@@ -115,11 +115,11 @@ class AsyncDatabase:
         async with self.unit_of_work(read_only=True) as uow:
             stream = Stream(uow._work, statement, params, chunk)  # noqa: SLF001 - one floor, two files
             try:
-                while rows := await uow._run(stream.next_chunk):  # noqa: SLF001
+                while rows := await uow._run(stream.next_chunk):  # noqa: SLF001 - as above
                     for row in rows:
                         yield row
             finally:
-                await uow._run(stream.close)  # noqa: SLF001
+                await uow._run(stream.close)  # noqa: SLF001 - as above
 
     async def rows(self, statement: str | Executable, params: Any = None) -> list[Row[Any]]:
         """Return all rows of a query, from a read-only unit of its own."""
@@ -136,7 +136,7 @@ class AsyncDatabase:
     async def _look(self, look: Callable[[Any], T]) -> T:
         async with self.unit_of_work(read_only=True) as uow:
             work = uow._work  # noqa: SLF001 - one floor, two files
-            seen: T = await uow._run(lambda: work.run("looking at the schema", lambda: look(work.connection)))  # noqa: SLF001
+            seen: T = await uow._run(lambda: work.run("looking at the schema", lambda: look(work.connection)))  # noqa: SLF001 - as above
             return seen
 
     async def create_control_tables(self) -> None:

@@ -47,7 +47,7 @@ def _run(run: RunStory) -> Iterator[str]:
     yield from _section("Files", _files(run.files))
     yield from _section("Pages", (f"{name}: {_walk(walk)}" for name, walk in run.walks.items()))
     yield from _section("Retries", (f"{what}: {_retry(retry)}" for what, retry in run.retries.items()))
-    yield from _section("Failures, and who must act", _failures(run))
+    yield from _section("Failures, and who must act", map(_failure, run.failures), run.failures_total)
     yield from _section("Where the time went (parts may overlap)", _times(run))
     yield from _section("Effects", _effects(run))
 
@@ -119,13 +119,6 @@ def _retry(retry: RetryStory) -> str:
     return "; ".join(filter(None, details))
 
 
-def _failures(run: RunStory) -> Iterator[str]:
-    for failure in run.failures:
-        yield _failure(failure)
-    if (untold := run.failures_total - len(run.failures)) > 0:
-        yield f"and {untold:,} more"
-
-
 def _failure(failure: Failure) -> str:
     at = f"{failure.at:%H:%M:%S} " if failure.at else ""
     subject = f" {failure.subject}" if failure.subject else ""
@@ -166,14 +159,15 @@ def _effects(run: RunStory) -> Iterator[str]:
         yield f"other events: {_counted(run.other_events)}"
 
 
-def _section(title: str, items: Iterable[str]) -> Iterator[str]:
+def _section(title: str, items: Iterable[str], total: int = 0) -> Iterator[str]:
+    """Yield a titled list, cut where it gets long. *total*: how many there would be, if more than *items*."""
     found = list(items)
     if found:
         yield ""
         yield f"  {title}"
     for item in found[:_MOST_SHOWN]:
         yield from _wrapped(item, 4)
-    if (untold := len(found) - _MOST_SHOWN) > 0:
+    if (untold := max(total, len(found)) - _MOST_SHOWN) > 0:
         yield f"    … and {untold:,} more"
 
 

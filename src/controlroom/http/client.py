@@ -129,7 +129,8 @@ class ApiClient:
         self, endpoint: Endpoint[RecordT], *, params: Mapping[str, Any] | None = None, **path: object
     ) -> Iterator[RecordT]:
         """Return an iterator over all records of *endpoint*, one page in memory; see `pages`."""
-        return (record for page in self._begun(endpoint, params, None, path) for record in page.records)
+        pages = self._walked(endpoint, walks.begin(self._configuration, endpoint, params, None, path))
+        return (record for page in pages for record in page.records)
 
     def pages(
         self,
@@ -159,16 +160,6 @@ class ApiClient:
             Ends only on proof: nothing points on, an empty page where the client counts, or the stated total.
             Not promised: a consistent snapshot of a list that changes meanwhile.
         """
-        return self._begun(endpoint, params, resume, path)
-
-    def _begun(
-        self,
-        endpoint: Endpoint[RecordT],
-        params: Mapping[str, Any] | None,
-        resume: Mapping[str, Any] | None,
-        path: Mapping[str, object],
-    ) -> Iterator[Page[RecordT]]:
-        """Check the arguments now; the first page is fetched when it is asked for."""
         return self._walked(endpoint, walks.begin(self._configuration, endpoint, params, resume, path))
 
     def _walked(self, endpoint: Endpoint[RecordT], walk: Walk) -> Iterator[Page[RecordT]]:

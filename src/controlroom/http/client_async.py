@@ -96,7 +96,8 @@ class AsyncApiClient:
         self, endpoint: Endpoint[RecordT], *, params: Mapping[str, Any] | None = None, **path: object
     ) -> AsyncIterator[RecordT]:
         """Return an iterator over all records of *endpoint*, one page in memory; see `pages`."""
-        return (record async for page in self._begun(endpoint, params, None, path) for record in page.records)
+        pages = self._walked(endpoint, walks.begin(self._configuration, endpoint, params, None, path))
+        return (record async for page in pages for record in page.records)
 
     def pages(
         self,
@@ -110,16 +111,6 @@ class AsyncApiClient:
 
         See `ApiClient.pages`.
         """
-        return self._begun(endpoint, params, resume, path)
-
-    def _begun(
-        self,
-        endpoint: Endpoint[RecordT],
-        params: Mapping[str, Any] | None,
-        resume: Mapping[str, Any] | None,
-        path: Mapping[str, object],
-    ) -> AsyncIterator[Page[RecordT]]:
-        """Check the arguments now; the first page is fetched when it is asked for."""
         return self._walked(endpoint, walks.begin(self._configuration, endpoint, params, resume, path))
 
     async def _walked(self, endpoint: Endpoint[RecordT], walk: Walk) -> AsyncIterator[Page[RecordT]]:

@@ -78,6 +78,6 @@ def _sockets(proxy: str | None) -> library.AsyncBaseTransport:
     """Return a new transport; one for each origin, so that none starves another of connections."""
     try:
         return library.AsyncHTTPTransport(proxy=proxy)
-    except (ImportError, ValueError) as error:
+    except (ImportError, ValueError, library.InvalidURL) as error:
         message = f"The proxy that the environment names cannot be used: {error}."
         raise ConfigError(message) from error

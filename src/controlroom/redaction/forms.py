@@ -52,7 +52,7 @@ def forms_of(secret: str | bytes) -> set[str]:
 def _escaped(text: str) -> Iterator[str]:
     """Yield *text* as it stands between the quotes of JSON (RFC 8259 section 7) and of Python's repr."""
     yield repr(text)[1:-1]
-    yield repr(text + "'")[1:-2]  # quoted with the other mark, as in the repr of a longer text
+    yield repr(text + '"')[1:-2]  # as in the repr of a longer text that holds the other mark
     for ascii_only, slash, for_html, case in product(
         (True, False), ("/", r"\/"), (False, True), (str.lower, str.upper)
     ):
@@ -61,7 +61,8 @@ def _escaped(text: str) -> Iterator[str]:
             escaped = _JSON_FOR_HTML.sub(lambda match: f"\\u{ord(match[0]):04x}", escaped)
         escaped = re.sub(r"(?<=\\u)[0-9a-f]{4}", lambda match, to=case: to(match[0]), escaped)  # type: ignore[misc]  # a method of str
         yield escaped
-        yield json.dumps(escaped)[1:-1]  # a JSON text inside a JSON text: a log line that quotes a body
+        for outer_ascii_only in (True, False):  # a JSON text inside a JSON text: a log line that quotes a body
+            yield json.dumps(escaped, ensure_ascii=outer_ascii_only)[1:-1]
 
 
 def _url_encoded(raw: bytes) -> Iterator[str]:
@@ -82,7 +83,7 @@ def _binary(raw: bytes) -> Iterator[str]:
 def _aligned(raw: bytes, encode: Callable[[bytes], bytes]) -> Iterator[str]:
     """Yield base64 of *raw* as it looks inside a longer encoded text (``user:password``), at each of three offsets."""
     for offset in range(3):
-        characters = encode(b"\0" * offset + raw).decode().rstrip("=")
+        characters = encode(b"\0" * offset + raw).decode()
         first = (0, 2, 3)[offset]  # characters that still depend on what stands before
         whole = (offset + len(raw)) * 8 // 6  # characters that do not depend on what follows
         if whole - first >= _SHORTEST_INSIDE_BASE64:

@@ -115,7 +115,7 @@ def _quoted(text: str, start: int, quote: str) -> Span | None:
         end = value.end()
     else:
         end = text.find(quote, start)
-        while end > 0 and text[end - 1] == "\\":  # more backslashes: a quote inside the value
+        while end != -1 and text[end - 1] == "\\":  # more backslashes: a quote inside the value
             end = text.find(quote, end + 1)
-    end = len(text) if end < 0 else end
+    end = len(text) if end == -1 else end
     return (start, end) if end > start else None

@@ -6,12 +6,13 @@ import json
 import tracemalloc
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controlroom.explain import render_text, story
+from controlroom.explain import Story, render_text, story
 from controlroom.explain.sorting import KNOWN_EVENTS
 
 AT = "2026-11-21T23:17:0{}.000000Z"
@@ -44,6 +45,7 @@ noise = st.text(max_size=20).filter(lambda text: "\n" not in text) | st.sampled_
 )
 
 
+@settings(max_examples=min(settings().max_examples, 1_000))  # no test may take two minutes
 @given(
     logged=st.lists(events, max_size=40), others=st.lists(noise, max_size=10), order=st.randoms(use_true_random=False)
 )
@@ -160,3 +162,30 @@ def test_deeply_nested_and_huge_lines_are_foreign() -> None:
     told = story(["[" * 100_000, "9" * 10_000])
 
     assert told.foreign_lines == 2
+
+
+def test_failures_are_counted_even_where_they_are_too_many_to_tell() -> None:
+    run = only_run(*(line("run_failed", level="ERROR", code="data", disposition="quarantine") for _ in range(150)))
+
+    assert (len(run.failures), run.failures_total) == (100, 150)
+    assert "and 110 more" in story_text(run)
+
+
+def story_text(run: Any) -> str:
+    return render_text(Story(runs={run.id: run}))
+
+
+def test_times_of_other_zones_are_told_in_utc() -> None:
+    run = only_run(
+        line("run_started", timestamp="2026-11-21T23:00:00+02:00"),
+        line("run_progressed", timestamp="2026-11-21T21:30:00"),
+    )
+
+    assert run.first_at == datetime(2026, 11, 21, 21, tzinfo=UTC)
+    assert run.last_at == datetime(2026, 11, 21, 21, 30, tzinfo=UTC)
+
+
+def test_numbers_too_large_to_add_up_count_as_none() -> None:
+    run = only_run('{"event": "page_fetched", "level": "INFO", "records": ' + "9" * 400 + "}")
+
+    assert run.walks[""].records == 0

@@ -214,6 +214,45 @@ def test_a_task_that_is_busy_is_interrupted_in_its_own_frames() -> None:
         run_with(draining, work)
 
 
+def test_a_task_that_was_interrupted_in_its_frames_cleans_up_without_being_cancelled_too() -> None:
+    cleaned: list[bool] = []
+
+    async def work() -> None:
+        try:
+            term()
+            term()
+        finally:
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            cleaned.append(True)
+
+    with Draining(LONG_S) as draining, pytest.raises(ShutdownRequested):
+        run_with(draining, work)
+
+    assert cleaned == [True]
+
+
+def test_a_task_that_cleans_up_after_its_cancellation_is_left_alone() -> None:
+    cleaned: list[bool] = []
+
+    async def work() -> None:
+        loop = asyncio.get_running_loop()
+        loop.call_soon(term)
+        loop.call_soon(term)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            loop.call_soon(alarm)
+            for _ in range(3):
+                await asyncio.sleep(0)
+            cleaned.append(True)
+
+    with Draining(LONG_S) as draining, pytest.raises(ShutdownRequested):
+        run_with(draining, work)
+
+    assert cleaned == [True]
+
+
 def test_another_task_that_keeps_the_loop_busy_is_interrupted_too() -> None:
     reached: list[str] = []
 

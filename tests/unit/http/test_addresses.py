@@ -64,6 +64,12 @@ def test_no_other_url_passes_for_it(url: str) -> None:
         assert origin_of(url) != SAFE
 
 
+@pytest.mark.parametrize("rest", ["/a\\b", "/a\nb", "/a\tb", "/a?b=\r\n", "/\x00", "/\x7f"])
+def test_what_parsers_read_differently_is_refused_even_at_home(rest: str) -> None:
+    with pytest.raises(ValueError, match="control character"):
+        origin_of(f"https://api.example.com{rest}")
+
+
 @given(st.text("aA./:@\\#?%[]1 é", max_size=30))
 def test_what_passes_for_our_origin_is_sent_to_it(rest: str) -> None:
     """The library's own parser must not read another host than we did."""

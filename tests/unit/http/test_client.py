@@ -169,6 +169,7 @@ def test_a_raw_body_is_sent_as_it_is() -> None:
         ({"path": "https://api.example.com@evil.example/"}, ConfigError),
         ({"path": "/a\nb"}, ConfigError),
         ({"method": "GET /"}, ConfigError),
+        ({"path": "/" + "x" * 70_000}, ConfigError),
     ],
     ids=count(),
 )
@@ -322,6 +323,7 @@ def test_a_callable_that_returns_no_request_is_refused() -> None:
         lambda: Timeouts(total_s=float("inf")),
         lambda: Endpoint("/x", pagination=PageNumberPagination),
         lambda: Endpoint("/x", pagination=object()),
+        lambda: Endpoint("/x", method="GET /"),
     ],
     ids=count(),
 )
@@ -820,6 +822,19 @@ def test_walks_tell_their_pages_and_their_end(caplog: pytest.LogCaptureFixture) 
     assert "walk_finished endpoint=/x pages=1 records=2 expected=null verified=false" in caplog.text
 
 
+def test_a_telling_parameter_of_a_walk_is_masked_from_then_on(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    outcome = walk(
+        "sync",
+        BASE,
+        Endpoint("/x", params={"api_key": SECRET}),
+        transport=httpx.MockTransport(lambda request: httpx.Response(200, json={"you sent": str(request.url)})),
+    )
+
+    assert type(outcome.error) is APIContractError
+    assert SECRET not in f"{caplog.text} {outcome.error.to_dict()}"
+
+
 # Life
 
 
@@ -839,6 +854,17 @@ def test_a_closed_client_says_so(colour: str) -> None:
 
     with pytest.raises(ConfigError, match="closed"):
         sync() if colour == "sync" else asyncio.run(asynchronous())
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("proxy", ["gopher://proxy.example", "http://proxy.example:port"])
+def test_a_proxy_that_cannot_be_used_is_said_so(colour: str, proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", proxy)
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+
+    with pytest.raises(ConfigError, match="proxy"):
+        ask(colour, BASE)
 
 
 def test_the_given_transport_is_closed_with_the_client_used_or_not() -> None:

@@ -211,3 +211,11 @@ def test_a_signal_handler_that_logs_in_the_middle_of_a_line_does_not_give_the_lo
 
     assert free == [False]
     assert sorted("".join(numbered(path).values()).split()) == ["inner", "next", "outer"]
+
+
+def test_an_empty_file_is_not_rotated_away(path: Path) -> None:
+    file = AppendedFile(path, max_bytes=8)
+    file.append(b"much longer\n")
+    file.close()
+
+    assert numbered(path) == {"run.jsonl": "much longer\n"}

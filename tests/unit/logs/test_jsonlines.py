@@ -18,6 +18,7 @@ facts = st.recursive(
 )
 
 
+@settings(max_examples=min(settings().max_examples, 1_000))  # no test may take two minutes
 @given(fact=facts)
 def test_any_event_is_one_line_for_any_reader_and_reads_back(fact: Any) -> None:
     line = json_line({**HEAD, "fact": fact})

@@ -466,3 +466,57 @@ def test_handlers_of_ours_are_there_to_be_found(tmp_path: Path) -> None:
 
     assert StderrSink in kinds
     assert FileSink in kinds
+
+
+def test_a_sink_that_somebody_removed_is_closed_all_the_same(tmp_path: Path) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    report = setup_logging(file=tmp_path / "run.jsonl")
+    root = logging.getLogger()
+    (sink,) = (handler for handler in root.handlers if isinstance(handler, FileSink))
+    root.removeHandler(sink)
+    report.undo()
+
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_a_host_that_is_joined_gets_json_even_where_stderr_is_a_terminal(
+    bare_root: logging.Logger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    bare_root.addHandler(LambdaLoggerHandler())
+    report = setup_logging()
+    report.undo()
+
+    assert report.format == "json"
+
+
+def test_airflow_modules_in_a_test_do_not_make_pytests_handlers_those_of_a_task(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CTX_DAG_ID", "ingest")
+    report = setup_logging()
+    log.info("tried")
+    report.undo()
+
+    assert report.format == "json"
+    assert len(printed(capsys)) == 1
+
+
+def test_only_one_thread_at_a_time_sets_up(root_without_pytest: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    inside, most, pause = [0], [0], threading.Event()
+
+    def slowly(_name: str) -> None:
+        inside[0] += 1
+        most[0] = max(most[0], inside[0])
+        pause.wait(0.05)
+        inside[0] -= 1
+
+    monkeypatch.setattr("controlroom.logs.setup.import_module", slowly)
+    threads = [threading.Thread(target=setup_logging, args=(level,)) for level in ("INFO", "WARNING", "ERROR")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    setup_logging().undo()
+
+    assert most == [1]

@@ -14,7 +14,7 @@ from typing import Any
 from unittest.mock import patch
 from urllib.parse import quote, quote_plus
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controlroom.errors import APIStatusError, Attempt, DataError
@@ -93,6 +93,7 @@ def texts(value: Any) -> Iterator[str]:
         yield value
 
 
+@settings(max_examples=min(settings().max_examples, 500))  # each sets logging up, and no test may take two minutes
 @given(
     secret=secrets, before=around, after=around, form=st.integers(0, 9), format_=st.sampled_from(["json", "console"])
 )

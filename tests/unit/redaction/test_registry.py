@@ -61,6 +61,7 @@ def test_a_form_added_twice_is_kept_once() -> None:
 
 
 def test_occurrences_that_overlap_are_one_span_and_others_are_not() -> None:
+    assert registry_of("aaaaaaa").spans("aaaaaaaa.aaaaaaaaa") == [(0, 8), (9, 18)]
     registry = registry_of("aXaXaXa")
 
     assert registry.spans("aXaXaXaXa aXaXaXaaXaXaXa") == [(0, 9), (10, 24)]

@@ -11,6 +11,7 @@ import pytest
 from controlroom import clock, shutdown
 from controlroom.errors import ConfigError, ShutdownRequested
 from controlroom.testing import ManualClock
+from controlroom.testing import clock as clock_of_tests
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,6 +66,15 @@ def test_the_time_never_goes_back_and_never_to_the_end_of_days(seconds: float) -
         manual.advance(seconds)
 
     assert manual.monotonic_s() == 0.0
+
+
+@pytest.mark.parametrize("seconds", [0, 0.5])
+def test_the_time_can_move_by_little_or_nothing(seconds: float) -> None:
+    manual = ManualClock()
+
+    manual.advance(seconds)
+
+    assert manual.monotonic_s() == seconds
 
 
 def test_after_the_block_the_former_clock_is_back_even_after_an_error() -> None:
@@ -124,7 +134,7 @@ def test_the_time_does_not_move_while_another_task_can_still_run() -> None:
     seen: list[float] = []
 
     async def busy() -> None:
-        for _ in range(50):
+        for _ in range(95):
             await asyncio.sleep(0)
         seen.append(clock.monotonic_s())
 
@@ -147,6 +157,28 @@ def test_a_task_that_polls_for_ever_does_not_stop_the_time() -> None:
         asyncio.run(main())
 
     assert manual.monotonic_s() == 5
+
+
+def test_a_loop_in_which_nobody_can_run_is_not_gone_around_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock_of_tests, "_BUSY_ROUNDS", 10**12)  # were they counted, this would not end
+
+    with ManualClock() as manual:
+        asyncio.run(clock.asleep(5))
+
+    assert manual.monotonic_s() == 5
+
+
+def test_a_loop_that_does_not_tell_who_is_ready_is_gone_around_a_while() -> None:
+    scheduled: list[tuple[object, ...]] = []
+
+    class Loop:
+        def call_soon(self, *what: object) -> None:
+            scheduled.append(what)
+
+    manual, loop = ManualClock(), Loop()
+    manual._wake_the_earliest(loop, 7)  # type: ignore[arg-type]  # as much of a loop as is asked for
+
+    assert scheduled == [(manual._wake_the_earliest, loop, 8)]
 
 
 def test_a_cancelled_sleeper_moves_no_time_and_holds_nobody_up() -> None:

@@ -259,8 +259,8 @@ def test_any_callable_can_be_a_step_and_keeps_its_name_colour_and_arguments() ->
     def publish(key: str, *, data: bytes) -> str:
         return f"{key}: {len(data)}"
 
-    async def apublish(key: str) -> str:
-        return key
+    async def apublish(key: str, *, data: bytes) -> str:
+        return f"{key}: {len(data)}"
 
     plan = FaultPlan()
     wrapped, awrapped = plan.wrap(publish), plan.wrap(apublish)
@@ -268,7 +268,8 @@ def test_any_callable_can_be_a_step_and_keeps_its_name_colour_and_arguments() ->
     assert wrapped("a", data=b"123") == "a: 3"
     assert wrapped.__name__ == "publish"
     assert inspect.iscoroutinefunction(awrapped)
-    assert asyncio.run(awrapped("b")) == "b"
+    assert awrapped.__name__ == "apublish"
+    assert asyncio.run(awrapped("b", data=b"")) == "b: 0"
     assert plan.steps == 2
 
 
@@ -281,6 +282,14 @@ def test_the_step_is_named_without_its_secrets_and_without_its_body() -> None:
     assert plan.struck is not None
     assert "correct-horse" not in plan.struck
     assert len(plan.struck) <= 200
+
+
+def test_a_step_of_several_arguments_is_named_by_all_of_them() -> None:
+    plan = FaultPlan.stall(1, lambda: None)
+
+    plan.wrap(lambda *_: None)("a.csv", 7)
+
+    assert plan.struck == "'a.csv', 7"
 
 
 @pytest.mark.parametrize(("step", "when"), [(0, "before"), (-1, "after"), (1, "during")])

@@ -182,6 +182,17 @@ def test_one_value_over_and_over_is_data_not_a_loop() -> None:
     assert len(records(Walk(START, PageNumberPagination(), records="items"), server)) == 9
 
 
+def test_records_that_json_could_not_hold_are_compared_by_their_body_only() -> None:
+    stamps = iter(range(3))
+
+    def found(body: Any) -> list[Any]:
+        return [complex(1, 2), object()] if body["at"] < 2 else []
+
+    walk = Walk(START, PageNumberPagination(), records=found)
+
+    assert len(records(walk, lambda _: {"at": next(stamps)})) == 4
+
+
 def test_repeats_can_be_declared_genuine() -> None:
     def server(request: PageRequest) -> Any:
         return {"items": [1, 2] if request.params["page"] < 4 else []}
