@@ -146,9 +146,10 @@ def _times(run: RunStory) -> Iterator[str]:
 
 
 def _effects(run: RunStory) -> Iterator[str]:
-    if run.committed or run.rolled_back:
-        reasons = f": {_counted(run.rolled_back)}" if run.rolled_back else ""
-        yield f"{_many(run.committed, 'unit')} committed, {run.rolled_back.total():,} rolled back{reasons}"
+    if run.committed:  # logged at DEBUG: that there is none in a log says nothing
+        yield f"{_many(run.committed, 'unit')} committed"
+    if run.rolled_back:
+        yield f"{_many(run.rolled_back.total(), 'unit')} rolled back: {_counted(run.rolled_back)}"
     if run.published:
         yield f"{_many(run.published, 'object')} published, {run.published_bytes:,} bytes"
     if run.requests.finished:

@@ -93,7 +93,8 @@ def test_the_story_of_a_run() -> None:
             HTTP requests: 0.5 s, 5% of the run
 
           Effects
-            1 unit committed, 1 rolled back: DataError x1
+            1 unit committed
+            1 unit rolled back: DataError x1
             1 object published, 1,024 bytes
             1 request: 200 x1
             asked to stop: SIGTERM x1
