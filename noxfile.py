@@ -28,6 +28,7 @@ nox.options.sessions = ["lint", "contracts", "typing", "docs", "tests", "lowest"
 PYTHONS = ("3.11", "3.12", "3.13")
 ROOT = Path(__file__).parent
 PACKAGE = ROOT / "src" / "controlroom"
+PYTEST = ("pytest", "-q", "-n", "auto", "--dist", "worksteal")
 EXAMPLE_PATHS = [path for path in ("examples", "tests/docs") if (ROOT / path).is_dir()]
 
 # lint-imports tells a number that includes what is imported from elsewhere; the graph it draws knows our own modules.
@@ -148,15 +149,18 @@ def tests(session: nox.Session) -> None:
     """The whole suite; on the first interpreter found, with branch coverage."""
     require_an_interpreter(session)
     session.install("--editable", ".[test]")
-    if session.python != FIRST or session.posargs:
+    if session.posargs:
         session.run("pytest", "-q", *session.posargs)
         return
+    if session.python != FIRST:
+        session.run(*PYTEST)
+        return
     data = Path(session.create_tmp()) / "coverage"
-    measure(session, data, "pytest", "-q")
+    measure(session, data, *PYTEST)
     session.run("coverage", "report", f"--data-file={data}")
     # Decisions are proved where they are made: by their own unit tests, not by what happens to pass through them.
     policy = data.with_name("coverage-of-policy")
-    measure(session, policy, "pytest", "-q", "tests/unit/policy")
+    measure(session, policy, *PYTEST, "tests/unit/policy")
     session.run("coverage", "report", f"--data-file={policy}", "--include=src/controlroom/policy/*", "--fail-under=100")
 
 
@@ -178,14 +182,14 @@ def lowest(session: nox.Session) -> None:
     )
     # The tools stay current; what is installed already satisfies them and stays low.
     session.run("uv", "pip", "install", "--python", str(Path(session.virtualenv.location)), "--editable", ".[test]")
-    session.run("pytest", "-q", *session.posargs)
+    session.run(*PYTEST, *session.posargs)
 
 
 @nox.session(python=FIRST)
 def examples(session: nox.Session) -> None:
     """The examples' own tests, and every Python block of the README and the documentation."""
     session.install("--editable", ".[test]")
-    session.run("pytest", "-q", *EXAMPLE_PATHS)
+    session.run(*PYTEST, *EXAMPLE_PATHS)
 
 
 @nox.session(python=FIRST, reuse_venv=False)
@@ -205,7 +209,7 @@ def wheel(session: nox.Session) -> None:
     origin = session.run("python", "-c", "import controlroom; print(controlroom.__file__)", silent=True)
     if "site-packages" not in (origin or ""):
         session.error(f"the source tree is not out of reach: {origin}")
-    session.run("pytest", "-q", "tests/surface", "tests/unit")
+    session.run(*PYTEST, "tests/surface", "tests/unit")
 
 
 def inspect(session: nox.Session, built: Path) -> None:

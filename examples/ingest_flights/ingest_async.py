@@ -34,7 +34,7 @@ async def load_airports(run: Run[FlightSettings], database: AsyncDatabase) -> No
                 rows = ({column.name: record[column.name] for column in airports.columns} for record in page.records)
                 written = await uow.upsert(airports, rows, key=["iata"])
                 await uow.checkpoints.set("airports", page.checkpoint)
-            run.event("airports_written", page=page.number, inserted=written.inserted, updated=written.updated)
+            run.log.info("airports_written", page=page.number, inserted=written.inserted, updated=written.updated)
         async with database.unit_of_work() as uow:
             await uow.checkpoints.set("airports", None)
 
@@ -46,8 +46,8 @@ async def load_flights(run: Run[FlightSettings], database: AsyncDatabase) -> Non
         async with delivery as work:
             rows = good_flights(await work.open_text(), work.reject)
             written = await work.uow.upsert(flights, rows, key=FLIGHT_KEY)
-            run.event("flights_written", file=work.key, inserted=written.inserted, updated=written.updated)
-    run.event("inbox_emptied", **inbox.report.to_dict())
+            run.log.info("flights_written", file=work.key, inserted=written.inserted, updated=written.updated)
+    run.log.info("inbox_emptied", **inbox.report.to_dict())
 
 
 @job(settings=FlightSettings, prefix="FLIGHTS_")

@@ -24,7 +24,7 @@ def load_airports(run: Run[FlightSettings], database: Database) -> None:
                 rows = ({column.name: record[column.name] for column in airports.columns} for record in page.records)
                 written = uow.upsert(airports, rows, key=["iata"])
                 uow.checkpoints.set("airports", page.checkpoint)
-            run.event("airports_written", page=page.number, inserted=written.inserted, updated=written.updated)
+            run.log.info("airports_written", page=page.number, inserted=written.inserted, updated=written.updated)
         with database.unit_of_work() as uow:
             uow.checkpoints.set("airports", None)
 
@@ -36,8 +36,8 @@ def load_flights(run: Run[FlightSettings], database: Database) -> None:
         with delivery as work:
             rows = good_flights(work.open_text(), work.reject)
             written = work.uow.upsert(flights, rows, key=FLIGHT_KEY)
-            run.event("flights_written", file=work.key, inserted=written.inserted, updated=written.updated)
-    run.event("inbox_emptied", **inbox.report.to_dict())
+            run.log.info("flights_written", file=work.key, inserted=written.inserted, updated=written.updated)
+    run.log.info("inbox_emptied", **inbox.report.to_dict())
 
 
 @job(settings=FlightSettings, prefix="FLIGHTS_")

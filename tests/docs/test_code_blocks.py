@@ -6,6 +6,7 @@ says why, `<!-- not run: needs an AWS account -->`, and is skipped with that rea
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -48,3 +49,14 @@ def test_the_blocks_of_a_page_run(page: Path, tmp_path: Path, monkeypatch: pytes
 
 def test_the_readme_shows_code_that_runs() -> None:
     assert [reason for _, _, reason in blocks(ROOT / "README.md") if not reason]
+
+
+def test_the_readmes_code_runs_a_second_time_on_what_the_first_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for _ in ("the first day", "the next day"):
+        names: dict[str, Any] = {"__name__": "__page__"}
+        for line, code, _reason in blocks(ROOT / "README.md"):
+            exec(compile("\n" * line + code, "README.md", "exec", dont_inherit=True), names)
+    assert json.loads((tmp_path / "orders.done.json").read_text()) == {"inserted": 0}

@@ -13,7 +13,13 @@ from functools import partial
 import pytest
 
 from controlroom.database import AsyncDatabase
-from controlroom.errors import CommitInDoubtError, ConfigError, DoomedTransactionError, QueryError, TransactionConflictError
+from controlroom.errors import (
+    CommitInDoubtError,
+    ConfigError,
+    DoomedTransactionError,
+    QueryError,
+    TransactionConflictError,
+)
 
 
 @pytest.fixture

@@ -101,11 +101,13 @@ def test_ctrl_c_during_commit_is_told_whether_it_committed(db, path, interruptio
 def test_an_io_error_at_commit_is_in_doubt_and_neither_success_nor_failure(db, landed, caplog):
     ran = []
     with pytest.raises(CommitInDoubtError, match="may or may not have committed") as caught, db.unit_of_work() as uow:
+        assert uow.once("the key")
         uow.on_commit(lambda: ran.append("hook"))
         uow.insert("t", [{"id": 1}])
         tear(uow, io_error(), landed=landed)
 
     assert caught.value.disposition is Disposition.RECONCILE
+    assert caught.value.token == "the key"  # the evidence: look it up in the ledger
     assert isinstance(caught.value.__cause__, sqlite3.OperationalError)
     assert ran == []
     assert "commit_left_in_doubt" in caplog.text

@@ -32,7 +32,7 @@ def spin() -> NoReturn:
 
 @job(settings=Settings)
 def with_settings(run: Run[Settings]) -> None:
-    run.event("counted", count=run.settings.count, token=run.settings.token.get_secret_value())
+    run.log.info("counted", count=run.settings.count, token=run.settings.token.get_secret_value())
     message = f"the server refused {run.settings.token.get_secret_value()}"
     if run.settings.count == 13:
         raise ValueError(message)
@@ -105,7 +105,7 @@ def spins(run: Run[None]) -> None:
     try:
         spin()
     finally:
-        run.event("rolled_back")
+        run.log.info("rolled_back")
 
 
 @job
@@ -117,7 +117,7 @@ def cleans_up(run: Run[None]) -> None:
         until_s = time.monotonic() + 2.5  # longer than it takes to look after what became of an interruption
         while time.monotonic() < until_s:
             pass
-        run.event("rolled_back")
+        run.log.info("rolled_back")
 
 
 @job
@@ -134,7 +134,7 @@ def swallows(run: Run[None]) -> None:
         try:
             spin()
         except Exception:
-            run.event("swallowed")
+            run.log.info("swallowed")
 
 
 @job
@@ -143,7 +143,7 @@ def finishes(run: Run[None]) -> None:
     until_s = time.monotonic() + 0.5
     while time.monotonic() < until_s:
         pass
-    run.event("finished_anyway")
+    run.log.info("finished_anyway")
 
 
 @job
@@ -161,7 +161,7 @@ async def awaits_async(run: Run[None]) -> None:
         await asyncio.Event().wait()
     finally:
         await asyncio.sleep(0)
-        run.event("rolled_back")
+        run.log.info("rolled_back")
 
 
 @job
@@ -200,9 +200,9 @@ async def leaves_a_stubborn_task(run: Run[None]) -> None:
             try:
                 await asyncio.sleep(600)
             except asyncio.CancelledError:
-                run.event("refused_to_end")
+                run.log.info("refused_to_end")
 
-    run.event("started", task=asyncio.create_task(stubborn()).get_name())
+    run.log.info("started", task=asyncio.create_task(stubborn()).get_name())
     await asyncio.sleep(0)
     ready()
 

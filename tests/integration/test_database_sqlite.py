@@ -278,6 +278,17 @@ def test_a_hook_may_open_a_unit_of_its_own_even_on_the_only_connection(colour):
         assert seen == [[(1,)]]
 
 
+def test_a_pragma_does_not_outlive_its_unit(db, path):
+    with db.unit_of_work() as uow:
+        uow.execute("PRAGMA query_only = ON")
+        uow.scalar("PRAGMA busy_timeout = 7")
+    with db.unit_of_work() as uow:
+        assert uow.scalar("PRAGMA busy_timeout") == 200
+        uow.insert("people", [row(1, "ada")])
+
+    assert names(path) == ["ada"]
+
+
 # Reading
 
 
@@ -544,6 +555,27 @@ def test_a_value_its_column_type_refuses_is_found_by_row_and_column_and_not_show
     with pytest.raises(ControlRoomError) as caught, db.unit_of_work() as uow:
         uow.execute(sa.insert(people), [{"id": 2, "born": "s3cret"}])
     assert "s3cret" not in str(caught.value.to_dict())
+
+
+def test_a_check_names_the_table_of_a_construct(db):
+    checked = sa.Table("checked", sa.MetaData(), sa.Column("n", sa.Integer, sa.CheckConstraint("n > 0")))
+    with db.unit_of_work() as uow:
+        uow.execute(sa.schema.CreateTable(checked))
+    with pytest.raises(IntegrityViolationError, match="CHECK") as caught, db.unit_of_work() as uow:
+        uow.execute(sa.insert(checked), {"n": 0})
+
+    assert caught.value.table == "checked"
+
+
+def test_a_scalar_of_many_rows_is_the_first_and_leaves_nothing_open(db, path):
+    with db.unit_of_work() as uow:
+        uow.insert("people", (row(number, f"n{number}") for number in range(5)))
+        assert uow.scalar("SELECT name FROM people ORDER BY id") == "n0"
+        assert uow.scalar("SELECT name FROM people WHERE id = 99") is None
+        assert uow.scalar("DELETE FROM people WHERE id > 0") is None
+        assert uow.scalar("INSERT INTO people (id, name) VALUES (7, 'x'), (8, 'y') RETURNING id") == 7
+
+    assert names(path) == ["n0", "x", "y"]
 
 
 def test_a_constraint_names_the_table_it_stands_on_also_for_a_statement(db):

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import sqlite3
 import threading
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -21,6 +22,7 @@ from controlroom.errors import (
     TransactionConflictError,
 )
 from controlroom.retrying import Backoff, RetryPolicy
+from controlroom.testing import ManualClock
 
 ENDLESS = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
 IMPATIENT = RetryPolicy(attempts=3, backoff=Backoff(initial_s=0))
@@ -214,10 +216,20 @@ def test_a_statement_is_stopped_at_the_deadline_and_none_begins_after_it(url):
             uow.execute("SELECT 1")
 
 
+def test_no_unit_begins_after_the_deadline_but_what_was_begun_is_undone_after_it(url):
+    with Database(url) as db:
+        with deadline(0), pytest.raises(DeadlineExceededError, match="was not begun"):
+            db.rows("SELECT 1")
+        with ManualClock() as clock, deadline(1), db.unit_of_work() as uow:
+            add_one(uow)
+            with pytest.raises(ZeroDivisionError), uow.savepoint():
+                clock.advance(2)
+                raise ZeroDivisionError
+        assert db.rows("SELECT v FROM t") == [(1,)]
+
+
 def test_each_chunk_of_a_stream_has_the_timeout_to_itself(url):
     """The time that the caller takes between two chunks is not the database's."""
-    from controlroom.testing import ManualClock
-
     with ManualClock() as clock, Database(url, statement_timeout_s=1) as db:
         stream = db.stream(
             "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 50000) SELECT i FROM n"
@@ -276,9 +288,8 @@ def test_a_forked_child_opens_connections_of_its_own(url, kind):
             assert "belongs to the parent process" in said
 
 
+@pytest.mark.slow
 def test_memory_stays_flat_while_a_generator_is_upserted_and_while_it_is_read_back(url):
-    import tracemalloc
-
     count = 200_000
     with Database(url, statement_timeout_s=600) as db:
         with db.unit_of_work() as uow:

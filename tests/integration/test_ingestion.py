@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -9,14 +10,17 @@ import signal
 import pytest
 
 from controlroom import shutdown
+from controlroom.clock import deadline
 from controlroom.errors import (
     APITimeoutError,
     ConfigError,
     DataError,
+    DeadlineExceededError,
     NothingToDo,
     QuarantineThresholdError,
     ShutdownRequested,
 )
+from controlroom.testing import ManualClock
 from tests.integration.inboxes import COLOURS, Site, every_line
 
 pytestmark = pytest.mark.parametrize("colour", COLOURS)
@@ -285,3 +289,30 @@ def test_python_is_not_left_with_open_files(site, colour, recwarn):
     site.land("a.txt", "one")
     site.ingest(colour)
     assert [str(warning.message) for warning in recwarn] == []
+
+
+def test_a_name_as_long_as_the_disk_allows_does_not_stop_the_others(site, colour):
+    site.land("L" * 251 + ".csv", "bad")
+    site.land("ok.csv", "good")
+
+    def handler(work, text):
+        if text == "bad":
+            raise DataError("wrong")
+        return text.split()
+
+    report = site.ingest(colour, handler)
+    assert (report.ingested, report.quarantined) == (1, 1)
+    assert site.files("landing/") == []
+
+
+def test_a_file_whose_deadline_passed_is_free_again_at_once(site, colour):
+    site.land("a.txt", "one")
+
+    def too_slow(work, text):
+        clock.advance(10)
+        return text.split()
+
+    with ManualClock() as clock:
+        with deadline(5), contextlib.suppress(DeadlineExceededError):
+            site.ingest(colour, too_slow)
+        assert site.ingest(colour).ingested == 1

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote, quote_plus
 
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from controlroom.redaction import MASK, forget_secrets, redact, redact_text, register_secret
@@ -90,7 +90,6 @@ def forms(secret: str) -> list[str]:
 
 
 @given(secrets, messy, messy, st.integers(0, 10))
-@settings(max_examples=500)
 def test_no_registered_secret_is_left_in_any_form(secret: str, before: str, after: str, which: int) -> None:
     form = forms(secret)[which]
     with registered(secret):
@@ -100,7 +99,6 @@ def test_no_registered_secret_is_left_in_any_form(secret: str, before: str, afte
 
 
 @given(st.lists(secrets | st.text(min_size=1, max_size=3), min_size=1, max_size=5), st.data())
-@settings(max_examples=500)
 def test_no_two_registered_secrets_hide_each_other(several: list[str], data: st.DataObject) -> None:
     pieces = st.sampled_from(several) | messy
     text = "".join(data.draw(st.lists(pieces, max_size=8)))
@@ -114,7 +112,6 @@ def test_no_two_registered_secrets_hide_each_other(several: list[str], data: st.
 
 @given(messy, st.lists(secrets | st.sampled_from(["hunter2", "ab", "*x", "x***", "a*"]), max_size=3))
 @example("ab***", ["ab"])
-@settings(max_examples=1000)
 def test_what_is_masked_stays_as_it_is(text: str, several: list[str]) -> None:
     with registered(*several):
         once = redact_text(text)
@@ -136,7 +133,6 @@ structures = st.recursive(
 
 
 @given(structures)
-@settings(max_examples=500)
 def test_structures_are_masked_whole_once_and_unchanged(value: Any) -> None:
     before = copy.deepcopy(value)
     with registered("hunter2"):
@@ -155,7 +151,6 @@ def test_numbers_are_untouched(value: Any) -> None:
 
 
 @given(st.lists(st.text(min_size=4, max_size=12), min_size=1, max_size=20), st.text(max_size=60), st.data())
-@settings(max_examples=500)
 def test_the_registry_finds_what_a_plain_search_finds(some: list[str], text: str, data: st.DataObject) -> None:
     text += "".join(data.draw(st.lists(st.sampled_from(some), max_size=3))) + data.draw(st.text(max_size=9))
     registry = Registry()

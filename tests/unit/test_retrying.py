@@ -253,7 +253,7 @@ def test_stop_iteration_is_an_error_like_any_other() -> None:
 
 
 def test_no_error_of_the_engine_comes_out(run) -> None:
-    for errors in ([refused() for _ in range(9)], [tenacity.TryAgain()], [tenacity.RetryError(None)]):  # type: ignore[arg-type]
+    for errors in ([refused() for _ in range(9)], [tenacity.TryAgain()], [tenacity.RetryError(None)]):  # type: ignore[arg-type]  # its text is of no matter here
         with pytest.raises(type(errors[0])) as caught:
             run(STEADY, Failing(*errors))
         assert caught.value in errors or isinstance(caught.value, APIConnectionError)
@@ -874,7 +874,7 @@ class TestPolicy:
         )
 
     def test_judging_draws_the_jitter_anew_each_time(self) -> None:
-        waits = {RetryPolicy().judge(refused(), attempt=4).wait_s for _ in range(20)}  # type: ignore[union-attr]
+        waits = {RetryPolicy().judge(refused(), attempt=4).wait_s for _ in range(20)}  # type: ignore[union-attr]  # a GiveUp would fail here as well
 
         assert len(waits) > 1
         assert all(0 <= wait_s < 8 for wait_s in waits)

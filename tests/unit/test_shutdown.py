@@ -260,5 +260,5 @@ def test_a_forked_child_gets_sockets_of_its_own_and_keeps_a_request_that_was_mad
     assert shutdown.armed()
     assert shutdown._wake is not None
     assert shutdown._wake is not inherited
-    assert all(end.fileno() >= 0 for end in shutdown._wake)
+    assert [end.fileno() >= 0 for end in shutdown._wake] == [True, True]
     assert shutdown.requested()

@@ -11,13 +11,22 @@ Rules of this package:
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from controlroom.database.database import Database
-from controlroom.database.database_async import AsyncDatabase
 from controlroom.database.marks import Checkpoints, Watermarks
 from controlroom.database.tables import ColumnInfo, Columns, TableInfo
 from controlroom.database.unit_of_work import Savepoint, UnitOfWork
-from controlroom.database.unit_of_work_async import AsyncCheckpoints, AsyncSavepoint, AsyncUnitOfWork, AsyncWatermarks
 from controlroom.database.writes import WriteCount
+
+if TYPE_CHECKING:
+    from controlroom.database.database_async import AsyncDatabase
+    from controlroom.database.unit_of_work_async import (
+        AsyncCheckpoints,
+        AsyncSavepoint,
+        AsyncUnitOfWork,
+        AsyncWatermarks,
+    )
 
 __all__ = [
     "AsyncCheckpoints",
@@ -35,3 +44,26 @@ __all__ = [
     "Watermarks",
     "WriteCount",
 ]
+
+# On first use: SQLAlchemy's asyncio extension loads the whole ORM, half of what this import would cost.
+_ASYNC_HOMES = {
+    "AsyncCheckpoints": "unit_of_work_async",
+    "AsyncDatabase": "database_async",
+    "AsyncSavepoint": "unit_of_work_async",
+    "AsyncUnitOfWork": "unit_of_work_async",
+    "AsyncWatermarks": "unit_of_work_async",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if (home := _ASYNC_HOMES.get(name)) is None:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    from importlib import import_module  # noqa: PLC0415 - on first use, as above
+
+    value = globals()[name] = getattr(import_module(f"{__name__}.{home}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -43,13 +43,17 @@ _DRIVER_FAULTS = (OverflowError, UnicodeError)  # raised by sqlite3 while bindin
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """Where an error was raised: *what* was being done in which *phase*, to which table and row."""
+    """Where an error was raised: *what* was being done in which *phase*, to which table and row.
+
+    *token* is the ledger key that was claimed, if one was: its row tells whether a COMMIT in doubt happened.
+    """
 
     what: str
     phase: Phase = "statement"
     table: str | None = None
     row_index: int | None = None
     read_only: bool = False
+    token: str | None = None
 
 
 def translated(error: BaseException, situation: Situation) -> BaseException:
@@ -113,7 +117,7 @@ def _in_doubt(said: str, situation: Situation) -> CommitInDoubtError:
         f"{_subject(situation)}: no clear answer ({said}). The unit may or may not have committed. "
         "Look before repeating it; db.transact(fn, key=…) finds out by itself."
     )
-    return CommitInDoubtError(message, table=situation.table)
+    return CommitInDoubtError(message, token=situation.token)
 
 
 def _in_a_read_only_unit(meaning: Meaning, said: str, situation: Situation) -> Meaning:

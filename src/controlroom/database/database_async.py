@@ -10,7 +10,7 @@ from sqlalchemy import URL, Executable, Row
 
 from controlroom.database.backends import backend_for
 from controlroom.database.options import Profile, checked_isolation
-from controlroom.database.retried import Attempts
+from controlroom.database.retried import Attempts, awaitable
 from controlroom.database.schema import create_tables
 from controlroom.database.sources_async import AsyncSource
 from controlroom.database.streaming import Stream
@@ -99,7 +99,7 @@ class AsyncDatabase:
                 async with self.unit_of_work() as uow:
                     if key is not None and not attempts.claimed(await uow.once(key)):
                         return attempts.settled()
-                    return attempts.remember(await fn(uow))
+                    return attempts.remember(await awaitable(fn(uow)))
 
         with attempts.truthful():
             return await attempts.policy(retry).acall(attempt)

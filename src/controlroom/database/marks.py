@@ -34,7 +34,10 @@ def claim(work: Transaction, key: str) -> bool:
     statement = (
         insert(ledger).values(key=_named(key, "ledger key"), claimed_at=_now()).on_conflict_do_nothing().inline()
     )
-    return work.run("the ledger", lambda: work.connection.execute(statement).rowcount, ledger.name) == 1
+    first = work.run("the ledger", lambda: work.connection.execute(statement).rowcount, ledger.name) == 1
+    if first:
+        work.token = key
+    return first
 
 
 def _stored(work: Transaction, table: Table, name: str) -> str | None:

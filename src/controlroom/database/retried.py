@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import inspect
+from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from types import CoroutineType, GeneratorType
@@ -11,9 +12,24 @@ from typing import Generic, TypeVar
 from controlroom.errors import CommitInDoubtError, ControlRoomError, DatabaseError, Disposition, QueryError
 from controlroom.retrying import RetryPolicy
 
-__all__ = ["Attempts"]
+__all__ = ["Attempts", "awaitable"]
 
 T = TypeVar("T")
+
+
+def awaitable(outcome: Awaitable[T]) -> Awaitable[T]:
+    """Return what a body returned, where it can be awaited.
+
+    Raises:
+        QueryError: The body is a plain function.
+    """
+    if inspect.isawaitable(outcome):
+        return outcome
+    message = (
+        f"The body returned a {type(outcome).__name__}, which cannot be awaited. It was rolled back. "
+        "Give AsyncDatabase a coroutine function, Database a plain one."
+    )
+    raise QueryError(message)
 
 
 class Attempts(Generic[T]):

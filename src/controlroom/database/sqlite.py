@@ -64,8 +64,8 @@ class Link:
         self.driver = getattr(dbapi, "driver_connection", dbapi)
         self.stopwatch = Stopwatch(statement_timeout_s)
         self.lock_timeout_s = lock_timeout_s
-        self.waits_s = lock_timeout_s
-        self.only_reads = False
+        self.waits_s: float | None = lock_timeout_s
+        self.only_reads: bool | None = False
         self.is_set_up = False
 
     @classmethod
@@ -95,7 +95,7 @@ class Link:
             try:
                 return action()
             except Exception as error:
-                if not is_busy(error) or clock.monotonic_s() - began_s >= self.waits_s:
+                if not is_busy(error) or clock.monotonic_s() - began_s >= (self.waits_s or 0.0):
                     raise
             self._pause()
 
@@ -113,6 +113,10 @@ class Link:
             return bool(self.driver.in_transaction)
         except Exception:  # noqa: BLE001 - sqlite3 and aiosqlite each have their own for a closed connection
             return False
+
+    def touched(self) -> None:
+        """Set everything up again before the next unit: somebody ran a PRAGMA, which outlives the unit it was run in."""
+        self.is_set_up, self.waits_s, self.only_reads = False, None, None
 
     def wait_at_most(self, seconds: float) -> None:
         """Let SQLite wait for locks as long as that, from now on."""
@@ -194,6 +198,8 @@ class Sqlite:
     def begin(self, link: Link, *, read_only: bool) -> None:
         """Begin a transaction. SQLite knows one isolation level, SERIALIZABLE, which satisfies every other."""
         deadline = current_deadline()
+        if deadline is not None:
+            deadline.require("a unit of work")
         link.wait_at_most(link.lock_timeout_s if deadline is None else deadline.fit(link.lock_timeout_s))
         if not link.is_set_up:
             self._set_up(link)

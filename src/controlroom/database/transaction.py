@@ -47,6 +47,7 @@ class Transaction:
         self.outcome = Outcome.NOT_BEGUN
         self.swallowed: BaseException | None = None
         self.hooks: list[Callable[[], object]] = []
+        self.token: str | None = None
         self._lost = False
         self._numbers = 0
         self._connection: Connection | None = None
@@ -183,7 +184,7 @@ class Transaction:
         """Undo everything since *savepoint*, its errors included. The savepoint stays."""
         if self._lost:
             return
-        self.control("ROLLBACK TO SAVEPOINT", f"ROLLBACK TO {savepoint.name}")
+        self._settle(f"ROLLBACK TO {savepoint.name}")
         self.swallowed = savepoint.swallowed
         del self.hooks[savepoint.hooks :]
 
@@ -198,9 +199,19 @@ class Transaction:
         swallowed = self.swallowed if self.swallowed is not savepoint.swallowed else None
         if error is not None or swallowed is not None:
             self.undo_to(savepoint)
-        self.control("RELEASE SAVEPOINT", f"RELEASE {savepoint.name}")
+        self._settle(f"RELEASE {savepoint.name}")
         if error is None and swallowed is not None:
             raise doomed_by(swallowed, "savepoint")
+
+    def _settle(self, sql: str) -> None:
+        """Run what ends a savepoint: like COMMIT and ROLLBACK it takes the time it takes, after the deadline too."""
+        self.require_open()
+        try:
+            self._link.run(sql)
+        except BaseException as error:  # noqa: BLE001 - translated, or raised again as it is
+            ours = translated(error, Situation(sql))
+            self.doom(ours)
+            reraise(error, ours)
 
     def perform(self, step: Step) -> bool | None:
         """Perform one step of the ending."""
@@ -219,7 +230,7 @@ class Transaction:
         try:
             self._link.persist(self._link.dbapi.commit)
         except BaseException as error:  # noqa: BLE001 - translated, or raised again as it is
-            reraise(error, translated(error, Situation("COMMIT", "commit")))
+            reraise(error, translated(error, Situation("COMMIT", "commit", token=self.token)))
 
     def _roll_back(self) -> None:
         if not self._link.is_open():

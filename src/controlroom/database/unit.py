@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, overload
+from typing import Any, TypeVar, overload
 
 from sqlalchemy import CursorResult, Executable, Result, Table, UpdateBase
 from sqlalchemy.schema import DDLElement
@@ -19,7 +19,24 @@ from controlroom.errors import QueryError
 
 __all__ = ["Unit"]
 
+T = TypeVar("T")
+
 _DDL = ("CREATE", "ALTER", "DROP")
+
+
+def _buffered(result: CursorResult[Any]) -> Result[Any]:
+    """Read every row at once: what can fail fails here, and no open cursor stands in the way of COMMIT."""
+    if not result.returns_rows:
+        return result
+    with converting():
+        return result.freeze()()
+
+
+def _first_value(result: CursorResult[Any]) -> Any:
+    if not result.returns_rows:
+        return None
+    with converting():
+        return result.scalar()
 
 
 class Unit:
@@ -65,24 +82,24 @@ class Unit:
             DeadlineExceededError: It was stopped at the ambient deadline.
             DoomedTransactionError: The database has already rolled the unit back, after an error that was swallowed.
         """
+        return self._run(statement, params, _buffered)
+
+    def _run(self, statement: str | Executable, params: Any, read: Callable[[CursorResult[Any]], T]) -> T:
         prepared, what = executable(statement)
         parameters = parameters_of(prepared, params)
         if isinstance(prepared, DDLElement) or what in _DDL:
             self._catalog.forget()
-        return self._work.run(what, partial(self._buffered, prepared, parameters))
-
-    def _buffered(self, statement: Executable, parameters: Any) -> Result[Any]:
-        """Read every row at once: what can fail fails here, and no open cursor stands in the way of COMMIT."""
-        result = self._work.connection.execute(statement, parameters)
-        if not result.returns_rows:
-            return result
-        with converting():
-            return result.freeze()()
+        target = getattr(prepared, "table", None)
+        table = target.name if isinstance(target, Table) else None
+        try:
+            return self._work.run(what, lambda: read(self._work.connection.execute(prepared, parameters)), table)
+        finally:
+            if what == "PRAGMA":
+                self._work.link.touched()
 
     def scalar(self, statement: str | Executable, params: Any = None) -> Any:
         """Run one statement and return the first value of its first row; None where there is no row."""
-        result: Result[Any] = self.execute(statement, params)
-        return result.scalar() if getattr(result, "returns_rows", True) else None
+        return self._run(statement, params, _first_value)
 
     def insert(self, table: Any, rows: Any, columns: Sequence[str] | None = None) -> int:
         """Insert rows and return how many.
@@ -127,7 +144,7 @@ class Unit:
 
         Guarantees:
             The counts are those of rows of the table. Memory is flat: above 2,000 rows they go by way of a temporary
-            table. Not promised: that keys which only a collation makes equal ("a" and "A" under NOCASE) are counted
+            table and are merged by two statements, for each of which ``statement_timeout_s`` holds. Not promised: that keys which only a collation makes equal ("a" and "A" under NOCASE) are counted
             once; they are applied in order.
         """
         count: WriteCount = self._writing(upsert_rows, table, rows, key=key, update=update, columns=columns)

@@ -8,7 +8,7 @@ import contextlib
 import math
 import sys
 import threading
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from controlroom.errors import ControlRoomError
@@ -111,12 +111,12 @@ def _run(job: Job[Any, Any], options: argparse.Namespace, drain_s: float) -> int
 
 def _performed(job: Job[Any, Any], run: Run[Any], draining: Draining) -> None:
     if not job.is_async:
-        job.function(run)
+        job(run)
         return
 
-    async def main(function: Callable[[Run[Any]], Coroutine[Any, Any, Any]]) -> None:
+    async def main() -> None:
         with draining.interrupting(asyncio.current_task()):
-            await function(run)
+            await job(run)
 
     with asyncio.Runner() as runner:
-        runner.run(main(job.function))
+        runner.run(main())

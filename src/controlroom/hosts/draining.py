@@ -153,7 +153,7 @@ class Draining:
 
 def _interrupted(asked: signal.Signals, why: str) -> ShutdownRequested:
     message = (
-        f"{asked.name} was received. {why}: the work was interrupted where it was, and what was open was rolled back by "
-        "whoever held it. Start again to go on."
+        f"{asked.name} was received. {why}: the work was interrupted where it was. Units of work roll back; other effects "
+        "may be half done. Start again to go on."
     )
     return ShutdownRequested(message, signal=asked)

@@ -219,6 +219,7 @@ class Handling:
                 yield from self._move(parcel, places.quarantined)
             case Forget() | Release() | MarkQuarantined():
                 yield InUnit(partial(self._mark, parcel.ticket, **_as_values(step)))
+                parcel.ticket.holder.settle()
 
     def _publish_rejects(self, parcel: Parcel) -> Flow[Step, None]:
         if parcel.rejects.count:
@@ -241,6 +242,7 @@ class Handling:
         yield from self._mark(parcel.ticket, uow, state="done", sha256=parcel.sha256)
         parcel.uow = None
         yield LeaveUnit(parcel, None)
+        parcel.ticket.holder.settle()
 
     def _mark(self, ticket: Ticket, uow: Any, **values: Any) -> Flow[Step, None]:
         result = yield Ask(partial(uow.execute, claims.mark(ticket, now=clock.utcnow(), **values)))
@@ -259,7 +261,7 @@ class Handling:
             "error": None if error is None else _described(error),
         }
         body = json.dumps(plain(note), indent=2).encode()
-        yield Ask(partial(self._store.publish, places.reason(places.quarantined(parcel.key)), body))
+        yield Ask(partial(self._store.publish, places.reason(parcel.key), body))
 
     def _move(self, parcel: Parcel, place: Callable[[str, str | None], str]) -> Flow[Step, None]:
         """Move the file of the claim, and only that: another that landed under the same name meanwhile stays."""
@@ -276,9 +278,8 @@ class Handling:
                 raise  # those two: another worker was quicker to finish it, or another file landed under the name
 
     def settled(self, parcel: Parcel, settled: Settled) -> None:
-        """Count and log what became of a file."""
-        if settled.outcome != "released" or not settled.goes_up:  # in doubt, the row may still say "claimed"
-            parcel.ticket.holder.settle()
+        """Count and log what became of a file. A claim that could not be given back is not waited for."""
+        parcel.ticket.holder.abandon()
         elapsed_s = clock.monotonic_s() - parcel.began_s
         facts = {"key": parcel.key, "attempt": parcel.ticket.attempt, "elapsed_s": round(elapsed_s, 6)}
         record(self.report, settled, rejected=parcel.rejects.count, facts=facts)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import PurePosixPath
 
 from controlroom.errors import ConfigError
 
 __all__ = ["Places"]
+
+_LONGEST_NAME_BYTES = 255  # NAME_MAX of every common filesystem; an object store allows more
+_LONGEST_SUFFIX_BYTES = 32  # a longer one is no suffix but a name with a dot in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +47,29 @@ class Places:
         """Return where *key* goes when its content is wrong; *content* as in `archived`."""
         return self._in(self.quarantine, key, content)
 
-    def reason(self, quarantined: str) -> str:
-        """Return the key of the report beside a quarantined file."""
-        return f"{quarantined}.reason.json"
+    def reason(self, key: str) -> str:
+        """Return the key of the report beside the file *key* in quarantine."""
+        return self.quarantine + _beside(key.removeprefix(self.landing), ending=".reason.json")
 
     def rejects(self, key: str) -> str:
         """Return the key of the rejected records of the file *key*."""
-        return f"{self._in(self.quarantine, key, None)}.rejects.jsonl"
+        return self.quarantine + _beside(key.removeprefix(self.landing), ending=".rejects.jsonl")
 
     def _in(self, prefix: str, key: str, content: str | None) -> str:
         name = key.removeprefix(self.landing)
-        if content is None:
-            return prefix + name
-        path = PurePosixPath(name)
-        return prefix + str(path.with_name(f"{path.stem}~{content[:12]}{path.suffix}"))
+        return prefix + (name if content is None else _beside(name, mark=f"~{content[:12]}"))
+
+
+def _beside(name: str, *, mark: str = "", ending: str = "") -> str:
+    """Return *name* with *mark* before its suffix, or *ending* behind it; a stem too long for that is cut.
+
+    A cut stem is followed by a digest of the whole name, so that two long names stay two.
+    """
+    path = PurePosixPath(name)
+    suffix = path.suffix if len(path.suffix.encode()) <= _LONGEST_SUFFIX_BYTES else ""
+    stem = path.name.removesuffix(suffix)
+    tail = f"{mark}{suffix}{ending}"
+    if len(f"{stem}{tail}".encode()) > _LONGEST_NAME_BYTES:
+        tail = f"~{sha256(path.name.encode('utf-8', 'surrogatepass')).hexdigest()[:12]}{tail}"
+        stem = stem.encode()[: _LONGEST_NAME_BYTES - len(tail.encode())].decode("utf-8", "ignore")
+    return str(path.with_name(f"{stem}{tail}"))

@@ -55,6 +55,9 @@ class Job(Generic[S, T]):
         is_async: Whether the function is a coroutine function.
 
     Calling the job calls the function, with a `Run` that you have: for a job that is a step of another one.
+
+    Raises:
+        TypeError: The function is a generator: calling it would do nothing, and look like a success.
     """
 
     def __init__(
@@ -64,6 +67,9 @@ class Job(Generic[S, T]):
         load: Callable[..., Any],
         name: str | None = None,
     ) -> None:
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            message = f"{function.__name__} yields: a job does its work and returns"
+            raise TypeError(message)
         functools.update_wrapper(self, function)
         self.name: str = name or function.__name__
         self.function: Callable[[Run[S]], Any] = function
@@ -72,8 +78,17 @@ class Job(Generic[S, T]):
         self._load = load
 
     def __call__(self, run: Run[S]) -> Any:
-        """Call the function, inside a run that is under way."""
-        return self.function(run)
+        """Call the function, inside a run that is under way.
+
+        Raises:
+            TypeError: It is not async, and returned something to await: nothing was done.
+        """
+        result = self.function(run)
+        if not self.is_async and inspect.iscoroutine(result):  # a decorator hid an async function
+            result.close()
+            message = f"{self.name} returned a coroutine that nobody would await: declare it with async def"
+            raise TypeError(message)
+        return result
 
     def run(self, settings: S | None = None, *, profile: str | None = None, deadline_s: float | None = None) -> T:
         """Run the job here and return what its function returns. For tests, and for use from other code.
@@ -96,7 +111,7 @@ class Job(Generic[S, T]):
             refuse_running_loop(f"{self.name}.run() starts an event loop; await {self.name}.arun() instead")
             return asyncio.run(self._awaited(launch))
         with self.launched(launch) as run:
-            return cast("T", self.function(run))
+            return cast("T", self(run))
 
     async def arun(
         self, settings: S | None = None, *, profile: str | None = None, deadline_s: float | None = None
@@ -106,7 +121,7 @@ class Job(Generic[S, T]):
 
     async def _awaited(self, launch: Launch[S]) -> T:
         with self.launched(launch) as run:
-            result = self.function(run)
+            result = self(run)
             return cast("T", await result if self.is_async else result)
 
     def main(self, argv: Sequence[str] | None = None, *, drain_s: float = 20.0) -> NoReturn:
@@ -171,7 +186,9 @@ def _finished(job: str, error: BaseException | None, began_s: float) -> None:
     outcome, exit_code = outcome_of(error), exit_code_of(error)
     if error is not None and outcome is Outcome.FAILED:
         _log.failure("run_failed", error, job=job)
-    reason = str(error) if error is not None and outcome in (Outcome.SKIPPED, Outcome.STOPPED) else None
+    # Where a policy further in has logged the failure already, this line is where the run says what ended it.
+    reason = None if error is None else str(error)
+    code = None if error is None else getattr(error, "code", "unforeseen")
     elapsed_s = round(clock.monotonic_s() - began_s, 3)
     _log.info(
         "run_finished",
@@ -179,7 +196,7 @@ def _finished(job: str, error: BaseException | None, began_s: float) -> None:
         outcome=outcome.value,
         exit_code=exit_code,
         elapsed_s=elapsed_s,
-        **_if_given(reason=reason),
+        **_if_given(code=code, reason=reason),
     )
 
 
@@ -205,7 +222,7 @@ def job(
     *,
     settings: type[SettingsT],
     prefix: str = ...,
-    files: Sequence[str | os.PathLike[str]] = ...,
+    files: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = ...,
     secrets_dir: str | os.PathLike[str] | None = ...,
     name: str | None = None,
 ) -> _Decorator[SettingsT]: ...
@@ -215,7 +232,7 @@ def job(
     *,
     settings: type[BaseSettings] | None = None,
     prefix: str = "APP_",
-    files: Sequence[str | os.PathLike[str]] = ("app.toml",),
+    files: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = ("app.toml",),
     secrets_dir: str | os.PathLike[str] | None = None,
     name: str | None = None,
 ) -> Any:

@@ -37,21 +37,20 @@ class Run(Generic[S_co]):
         log: The job's logger. Every line of the run carries ``run_id``.
         id: A UUIDv7, time-ordered.
         job: The job's name.
+        event: What the host started the run with, as it was given; None where it was started with nothing, as on a
+            command line.
     """
 
     settings: S_co
     log: Logger
     id: str
     job: str
+    event: Any = None
 
     @property
     def deadline(self) -> Deadline | None:
         """The ambient deadline, or None where nobody set one."""
         return clock.current_deadline()
-
-    def event(self, name: str, /, **facts: Any) -> None:
-        """Log that something happened: a past-tense *name*, and facts as keys."""
-        self.log.info(name, **facts)
 
     @overload
     def progress(self, items: Iterable[T], total: int | None = None, unit: str | None = None) -> Iterator[T]: ...

@@ -31,7 +31,7 @@ def load_settings(
     /,
     *,
     prefix: str = "APP_",
-    files: Sequence[str | os.PathLike[str]] = ("app.toml",),
+    files: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = ("app.toml",),
     secrets_dir: str | os.PathLike[str] | None = None,
     profile: str | None = None,
     assignments: Mapping[str, str] | None = None,
@@ -70,7 +70,8 @@ def load_settings(
     declared = Declared(model, prefix)
     settings = declared.settings
     given = {**(overrides or {}), **values}
-    sources = Sources(declared, files, secrets_dir, profile, assignments or {}, given)
+    several = [files] if isinstance(files, str | os.PathLike) else files
+    sources = Sources(declared, several, secrets_dir, profile, assignments or {}, given)
     layers = sources.layers()
     register_given(settings, layers)
     loaded, refused = _validated(model, merged([*layers, _defaults(model, layers)]))

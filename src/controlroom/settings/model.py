@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import pydantic_settings
 from pydantic import PrivateAttr, model_validator
@@ -26,7 +26,7 @@ class BaseSettings(pydantic_settings.BaseSettings):
     ``settings_customise_sources`` or ``env_parse_none_str``: its sources and their order are fixed.
     """
 
-    model_config = pydantic_settings.SettingsConfigDict(
+    model_config: ClassVar[pydantic_settings.SettingsConfigDict] = pydantic_settings.SettingsConfigDict(
         frozen=True,
         extra="ignore",
         hide_input_in_errors=True,

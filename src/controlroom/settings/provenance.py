@@ -50,7 +50,8 @@ class Provenance:
         """Where a value came from is no part of what it is: it never makes two settings objects differ."""
         return other is None or isinstance(other, Provenance)
 
-    __hash__ = None  # type: ignore[assignment]  # as for every class that compares by value and is not hashed
+    def __hash__(self) -> int:
+        return hash(Provenance)
 
 
 def origins_of(settings: Iterable[Setting], layers: Sequence[Layer]) -> Iterator[Origin]:

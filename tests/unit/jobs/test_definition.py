@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,7 @@ def test_one_run_is_one_story(told: Told, monkeypatch: pytest.MonkeyPatch) -> No
     @job(settings=Settings)
     def ingest(run: Run[Settings]) -> int:
         clock.sleep(1.5)
-        run.event("counted", count=run.settings.count)
+        run.log.info("counted", count=run.settings.count)
         logging.getLogger("another.package").warning("theirs")
         return run.settings.count
 
@@ -247,7 +247,7 @@ def test_the_secrets_of_a_run_are_in_no_line(told: Told, monkeypatch: pytest.Mon
 
     @job(settings=Settings)
     def ingest(run: Run[Settings]) -> None:
-        run.event("seen", token=run.settings.token, value=run.settings.token.get_secret_value(), all=run.settings)
+        run.log.info("seen", token=run.settings.token, value=run.settings.token.get_secret_value(), all=run.settings)
         raise ValueError(run.settings.token.get_secret_value())
 
     with pytest.raises(ValueError, match=CANARY):
@@ -259,7 +259,7 @@ def test_the_secrets_of_a_run_are_in_no_line(told: Told, monkeypatch: pytest.Mon
 def test_settings_made_in_code_have_their_secrets_masked_too(told: Told) -> None:
     @job(settings=Settings)
     def ingest(run: Run[Settings]) -> None:
-        run.event("seen", value=run.settings.token.get_secret_value())
+        run.log.info("seen", value=run.settings.token.get_secret_value())
 
     ingest.run(settings=Settings(token=SecretStr(CANARY)))
 
@@ -285,6 +285,34 @@ def test_an_impossible_deadline_is_refused(deadline_s: float) -> None:
 
     with pytest.raises(ConfigError):
         ingest.run(deadline_s=deadline_s)
+
+
+def test_a_generator_is_no_job() -> None:
+    """Calling one runs none of it: the run would succeed without having done anything."""
+
+    def ingest(run: Run[None]) -> Iterator[int]:
+        yield 1
+
+    async def export(run: Run[None]) -> AsyncIterator[int]:
+        yield 1
+
+    with pytest.raises(TypeError, match="ingest yields"):
+        job(ingest)
+    with pytest.raises(TypeError, match="export yields"):
+        job(export)
+
+
+def test_an_async_function_in_disguise_is_no_success(told: Told) -> None:
+    async def hidden(run: Run[None]) -> None:
+        pass
+
+    @job
+    def ingest(run: Run[None]) -> object:
+        return hidden(run)
+
+    with pytest.raises(TypeError, match="declare it with async def"):
+        ingest.run()
+    assert told.events[-1]["outcome"] == "failed"
 
 
 def test_a_job_can_be_a_step_of_another() -> None:

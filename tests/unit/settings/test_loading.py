@@ -152,6 +152,13 @@ def test_of_several_files_the_last_wins_and_every_profile_beats_every_file() -> 
     assert (loaded.size, loaded.retries) == (3, 2)
 
 
+@pytest.mark.parametrize("files", ["one.toml", Path("one.toml")])
+def test_one_file_needs_no_list(files: str | Path) -> None:
+    write("one.toml", "size = 9\n")
+
+    assert load_settings(Settings, files=files).size == 9
+
+
 def test_aliases_meet_whatever_layer_spells_them(monkeypatch: pytest.MonkeyPatch) -> None:
     class Aliased(BaseSettings):
         url: str = Field("", validation_alias=AliasChoices("DATABASE_URL", "db_url"))
