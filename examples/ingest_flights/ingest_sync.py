@@ -31,7 +31,7 @@ def load_airports(run: Run[FlightSettings], database: Database) -> None:
 
 def load_flights(run: Run[FlightSettings], database: Database) -> None:
     """Ingest what landed: each file's rows, and the note that it is done, commit together."""
-    inbox = Inbox(LocalStore(run.settings.folder), database=database)
+    inbox = Inbox(LocalStore(run.settings.folder, create=False), database=database)
     for delivery in run.progress(inbox.deliveries(), unit="files"):
         with delivery as work:
             rows = good_flights(work.open_text(), work.reject)

@@ -19,12 +19,19 @@ def summary(folder: Path, log: Path, exit_code: int) -> str:
     return "\n".join(
         [
             "",
-            f"The run ended with exit code {exit_code}.",
+            f"The run ended with exit code {exit_code}."
+            + ("" if _changed(events) else " Nothing changed: it was all there."),
             *_files(events, folder),
             *_rows(events, folder / "flights.db"),
             *_retries(events),
-            f"log         {log}",
+            f"log         {_shown(log)}",
         ]
+    )
+
+
+def _changed(events: list[dict[str, Any]]) -> bool:
+    return any(event.get("inserted") or event.get("updated") for event in events) or any(
+        event["event"] in {"file_ingested", "file_skipped", "file_quarantined"} for event in events
     )
 
 
@@ -53,7 +60,7 @@ def _files(events: list[dict[str, Any]], folder: Path) -> Iterator[str]:
         elif event["event"] == "file_ingested" and event["rejected"]:
             yield f"            {Path(event['key']).name}: {event['rejected']} records rejected"
     for path in sorted((folder / "files" / "quarantine").glob("*.json*")):
-        yield f"            see {path}"
+        yield f"            see {_shown(path)}"
 
 
 def _rows(events: list[dict[str, Any]], database: Path) -> Iterator[str]:
@@ -65,11 +72,16 @@ def _rows(events: list[dict[str, Any]], database: Path) -> Iterator[str]:
             for table in ("flights", "airports")
         )
     changes = f"{inserted} inserted, {updated} updated" if inserted + updated else "nothing changed"
-    yield f"rows        {flights} flights and {airports} airports in {database}; {changes}"
+    yield f"rows        {flights} flights and {airports} airports in {_shown(database)}; {changes}"
+
+
+def _shown(path: Path) -> Path:
+    """Return *path* as one would type it here."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _retries(events: list[dict[str, Any]]) -> Iterator[str]:
     retries = [event for event in events if event["event"] == "retry_scheduled"]
-    yield f"retries     {len(retries)}"
+    yield f"retries     {len(retries)}" + (" (the demo's API misbehaves on purpose)" if retries else "")
     for event in retries:
         yield f"            {event['what']}: waited {event['wait_s']:.1f} s; {event['reason']}"

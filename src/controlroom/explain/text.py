@@ -173,7 +173,9 @@ def _section(title: str, items: Iterable[str], total: int = 0) -> Iterator[str]:
 
 
 def _wrapped(text: str, indent: int) -> list[str]:
-    shown = "".join(character if character.isprintable() else "�" for character in text[:_LONGEST_TEXT])
+    shown = "".join(
+        character if character.isprintable() else "�" for character in text[:_LONGEST_TEXT].replace("\n", " ")
+    )
     if len(text) > _LONGEST_TEXT:
         shown += "…"
     space = " " * indent

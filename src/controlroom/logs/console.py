@@ -42,7 +42,10 @@ def traceback_text(event: Mapping[str, Any]) -> str:
 
 
 def _lines_of(exception: Mapping[str, Any], indent: str) -> Iterator[str]:
-    yield f"{indent}{_escaped(str(exception.get('type')))}: {_escaped(str(exception.get('message')))}"
+    # Each line of a message stays a line, indented: none of them can pass for the head of another event.
+    first, *more = str(exception.get("message")).split("\n")
+    yield f"{indent}{_escaped(str(exception.get('type')))}: {_escaped(first)}"
+    yield from (f"{indent}  {_escaped(line)}" for line in more)
     for frame in _items(exception, "frames"):
         if "omitted" in frame:
             yield f"{indent}  … {frame['omitted']} frames …"
