@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from typing import BinaryIO, Final
 
-from controlroom.errors import ConfigError
+from controlroom.errors import ConfigError, DataError
 from controlroom.explain.story import Story, story
 from controlroom.explain.text import render_text
 
@@ -20,6 +20,7 @@ def main(path: str | os.PathLike[str], run_id: str | None = None) -> str:
 
     Raises:
         ConfigError: The file cannot be read, or holds no such run.
+        DataError: It is no log of controlroom's.
     """
     try:
         with open(path, "rb") as file:  # noqa: PTH123 - also what only os.PathLike names
@@ -27,6 +28,9 @@ def main(path: str | os.PathLike[str], run_id: str | None = None) -> str:
     except (OSError, ValueError) as error:
         message = f"The log {os.fspath(path)!r} cannot be read: {getattr(error, 'strerror', None) or error}."
         raise ConfigError(message) from error
+    if not told.events:
+        message = f"{os.fspath(path)!r} holds no line of a controlroom log. Give the file that --log-file named."
+        raise DataError(message)
     return render_text(told if run_id is None else _only(told, run_id))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from controlroom.errors import ConfigError
+from controlroom.errors import ConfigError, DataError
 from controlroom.explain import main
 
 
@@ -52,3 +52,10 @@ def test_a_binary_file_and_endless_lines_are_survived(tmp_path: Path) -> None:
     )
 
     assert "Read 1 event; 1 line of others; 1 cut line." in main(path)
+
+
+def test_a_file_that_is_no_log_is_not_explained_as_an_empty_one(tmp_path: Path) -> None:
+    other = tmp_path / "api.py"
+    other.write_text("import this\n")
+    with pytest.raises(DataError, match="holds no line of a controlroom log"):
+        main(other)
