@@ -7,7 +7,6 @@ ambient deadline, the shared budget. Whatever ends a series, the error that come
 from __future__ import annotations
 
 import inspect
-import math
 import random
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -24,6 +23,7 @@ from controlroom.errors import Attempt, ConfigError, ControlRoomError
 from controlroom.logs import get_logger
 from controlroom.policy.backoff import Backoff
 from controlroom.policy.deadlines import Deadline
+from controlroom.policy.quantities import is_number, is_whole
 from controlroom.policy.retry import Decision, GiveUp, RetryAfter, RetryBudget, judge
 
 __all__ = [
@@ -82,14 +82,17 @@ class RetryPolicy:
 
     def __post_init__(self) -> None:
         """Refuse a policy under which nothing would ever be tried."""
-        if self.attempts < 1:
-            message = f"RetryPolicy(attempts={self.attempts}) would never try at all: give 1 or more."
+        if not is_whole(self.attempts) or self.attempts < 1:
+            message = f"RetryPolicy(attempts={self.attempts!r}) would never try at all: give a whole number, 1 or more."
             raise ConfigError(message)
-        for name in ("max_elapsed_s", "max_wait_s"):
-            seconds = getattr(self, name)
-            if seconds is not None and (math.isnan(seconds) or seconds < 0):
-                message = f"RetryPolicy({name}={seconds}) is not possible: give seconds, zero or more."
+        for name, seconds in (("max_elapsed_s", self.max_elapsed_s), ("max_wait_s", self.max_wait_s)):
+            unset = seconds is None and name == "max_elapsed_s"
+            if not unset and not (is_number(seconds) and seconds >= 0):  # NaN is not
+                message = f"RetryPolicy({name}={seconds!r}) is not possible: give seconds, zero or more."
                 raise ConfigError(message)
+        if not isinstance(self.backoff, Backoff) or not isinstance(self.budget, RetryBudget | None):
+            message = "RetryPolicy: give backoff=Backoff(…), and a RetryBudget(…) or None as budget."
+            raise ConfigError(message)
 
     def named(self, what: str) -> RetryPolicy:
         """Return this policy with *what* it tries, for its log lines and errors."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import NamedTuple
 
 from controlroom import clock
-from controlroom.errors import PoolExhaustedError
+from controlroom.errors import PoolExhaustedError, QueryError
 
 __all__ = ["Checkouts"]
 
@@ -16,6 +16,7 @@ class _Holder(NamedTuple):
     who: Hashable
     name: str
     since_s: float
+    holds_the_lock: Callable[[], bool]
 
 
 class Checkouts:
@@ -30,11 +31,11 @@ class Checkouts:
     def __len__(self) -> int:
         return len(self._holders)
 
-    def add(self, who: Hashable, name: str) -> int:
-        """Note that *who* has one; return the number to give back."""
+    def add(self, who: Hashable, name: str, holds_the_lock: Callable[[], bool] = lambda: False) -> int:
+        """Note that *who* has one, and how to find out whether it is writing; return the number to give back."""
         with self._lock:
             self._number += 1
-            self._holders[self._number] = _Holder(who, name, clock.monotonic_s())
+            self._holders[self._number] = _Holder(who, name, clock.monotonic_s(), holds_the_lock)
             return self._number
 
     def remove(self, number: int) -> int:
@@ -42,6 +43,21 @@ class Checkouts:
         with self._lock:
             self._holders.pop(number, None)
             return len(self._holders)
+
+    def require_no_write_unit_of(self, who: Hashable) -> None:
+        """Refuse a second write unit to *who*: it would wait for the lock that it holds itself.
+
+        Raises:
+            QueryError: *who* has a write unit that has not ended.
+        """
+        with self._lock:
+            held = next((each for each in self._holders.values() if each.who == who and each.holds_the_lock()), None)
+        if held is not None:
+            message = (
+                f"{held.name} already holds a write unit on this Database, begun {clock.monotonic_s() - held.since_s:.1f} s "
+                "ago; a second one would wait for itself. Nothing was begun. Use that unit (pass uow on), or end it first."
+            )
+            raise QueryError(message)
 
     def all_are_held_by(self, who: Hashable) -> bool:
         """Tell whether *who* waits for itself: it has every connection there is."""

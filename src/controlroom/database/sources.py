@@ -14,6 +14,7 @@ from controlroom.database.checkouts import Checkouts
 from controlroom.database.classify import reraise
 from controlroom.database.sqlite import Sqlite
 from controlroom.database.tables import Catalog
+from controlroom.database.transaction import Transaction
 from controlroom.errors import ConfigError, QueryError
 
 __all__ = ["Source", "closed", "left_behind"]
@@ -44,24 +45,27 @@ class Source:
         self.engine: Engine = create_engine(**self.backend.engine_arguments(asynchronous=False))
         event.listen(self.engine, "connect", self.backend.attach)
 
-    def check_out(self) -> tuple[Connection, int]:
-        """Return a connection, and the number to check it in with.
+    def check_out(self, work: Transaction) -> tuple[Connection, int]:
+        """Return a connection for *work*, and the number to check it in with.
 
         Raises:
             PoolExhaustedError: None became free in time.
-            QueryError: The database was closed.
+            QueryError: The database was closed, or this thread is writing in another unit.
         """
         if self._closed:
             raise closed()
         if self._process != os.getpid():
             self._start_again_after_fork()
+        thread = threading.current_thread()
+        if not work.read_only:
+            self._checkouts.require_no_write_unit_of(thread.ident)
         self._wait_for_a_turn()
         try:
             connection = self.engine.connect()
         except BaseException as error:  # noqa: BLE001 - translated, or raised again as it is
             self._turns.release()
             reraise(error, not_connected(error, self.backend))
-        return connection, self._checkouts.add(threading.get_ident(), f"thread {threading.current_thread().name}")
+        return connection, self._checkouts.add(thread.ident, f"thread {thread.name}", lambda: work.holds_the_lock)
 
     def _wait_for_a_turn(self) -> None:
         if self._turns.acquire(blocking=False):

@@ -18,6 +18,7 @@ from controlroom.database.classify import reraise
 from controlroom.database.sources import closed, left_behind
 from controlroom.database.sqlite import Sqlite
 from controlroom.database.tables import Catalog
+from controlroom.database.transaction import Transaction
 from controlroom.errors import ConfigError, QueryError
 
 __all__ = ["AsyncSource"]
@@ -61,12 +62,13 @@ class AsyncSource:
         self.engine: AsyncEngine = create_async_engine(**arguments)
         event.listen(self.engine.sync_engine, "connect", self.backend.attach)
 
-    async def take_turn(self) -> int:
-        """Wait until a connection may be opened; return the number to give the turn back with.
+    async def take_turn(self, work: Transaction) -> int:
+        """Wait until a connection may be opened for *work*; return the number to give the turn back with.
 
         Raises:
             PoolExhaustedError: None became free in time.
-            QueryError: The database was closed, or belongs to another event loop.
+            QueryError: The database was closed, or belongs to another event loop, or this task is writing in another
+                unit.
         """
         if self._closed:
             raise closed()
@@ -74,11 +76,14 @@ class AsyncSource:
             self._start_again_after_fork()
         self._settle_in(asyncio.get_running_loop())
         task = asyncio.current_task()
+        if not work.read_only:
+            self._checkouts.require_no_write_unit_of(task)
         if self._turns.locked():
             await self._wait_for_a_turn(task)
         else:
             await self._turns.acquire()  # at once
-        return self._checkouts.add(task, f"task {task.get_name() if task else '?'}")
+        name = f"task {task.get_name() if task else '?'}"
+        return self._checkouts.add(task, name, lambda: work.holds_the_lock)
 
     async def _wait_for_a_turn(self, task: asyncio.Task[object] | None) -> None:
         deadline, began_s = current_deadline(), clock.monotonic_s()

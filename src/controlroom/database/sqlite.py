@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from sqlite3 import SQLITE_BUSY, SQLITE_READONLY
@@ -28,6 +29,7 @@ __all__ = ["Link", "Sqlite", "is_busy", "uniques"]
 
 _OPS_BETWEEN_LOOKS: Final = 10_000  # of SQLite's virtual machine: well under a millisecond of work
 _PAUSE_S: Final = 0.02
+_SLICE_S: Final = 0.25  # a wait inside of SQLite hears neither a signal nor a shutdown, so it is cut into pieces
 _KEY: Final = "controlroom"
 
 _log = get_logger(__name__)
@@ -64,6 +66,8 @@ class Link:
         self.driver = getattr(dbapi, "driver_connection", dbapi)
         self.stopwatch = Stopwatch(statement_timeout_s)
         self.lock_timeout_s = lock_timeout_s
+        self.limit_s = lock_timeout_s
+        self.slices = 1
         self.waits_s: float | None = lock_timeout_s
         self.only_reads: bool | None = False
         self.is_set_up = False
@@ -84,26 +88,37 @@ class Link:
         finally:
             cursor.close()
 
-    def persist(self, action: Callable[[], Any]) -> Any:
+    def persist(self, action: Callable[[], Any], turns: float = math.inf, pause_s: float = _PAUSE_S) -> Any:
         """Return ``action()``, repeated while it answers SQLITE_BUSY, for as long as locks are waited for.
 
         SQLite waits by itself (busy_timeout), except where it sees no use in it; COMMIT and the switch to WAL are among
         those, and the transaction stays open meanwhile.
+
+        Raises:
+            ShutdownRequested: The process was asked to stop meanwhile.
         """
         began_s = clock.monotonic_s()
         while True:
+            turns -= 1
             try:
                 return action()
             except Exception as error:
-                if not is_busy(error) or clock.monotonic_s() - began_s >= (self.waits_s or 0.0):
+                if not is_busy(error) or turns <= 0 or clock.monotonic_s() - began_s >= self.limit_s:
                     raise
-            self._pause()
+            self._pause(pause_s)
 
-    def _pause(self) -> None:
+    def take_the_lock(self) -> None:
+        """Begin a transaction that writes.
+
+        SQLite sleeps through each slice in full, so that counting them is enough: no clock has to run along.
+        """
+        self.persist(lambda: self.run("BEGIN IMMEDIATE"), turns=self.slices, pause_s=0)
+
+    def _pause(self, seconds: float) -> None:
         if hasattr(self.dbapi, "run_async"):
-            self.dbapi.run_async(lambda _: clock.asleep(_PAUSE_S))
+            self.dbapi.run_async(lambda _: clock.asleep(seconds))
         else:
-            clock.sleep(_PAUSE_S)
+            clock.sleep(seconds)
 
     def is_open(self) -> bool:
         """Tell whether a transaction is open on it; a closed connection has none."""
@@ -118,11 +133,14 @@ class Link:
         """Set everything up again before the next unit: somebody ran a PRAGMA, which outlives the unit it was run in."""
         self.is_set_up, self.waits_s, self.only_reads = False, None, None
 
-    def wait_at_most(self, seconds: float) -> None:
-        """Let SQLite wait for locks as long as that, from now on."""
-        if seconds != self.waits_s:
-            self.run(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
-            self.waits_s = seconds
+    def wait_at_most(self, limit_s: float, *, in_slices: bool) -> None:
+        """Wait for locks as long as that, from now on: SQLite itself, or `persist` in slices that SQLite waits."""
+        self.limit_s = limit_s
+        self.slices = max(1, math.ceil(limit_s / _SLICE_S)) if in_slices else 1
+        waits_s = limit_s / self.slices
+        if waits_s != self.waits_s:
+            self.run(f"PRAGMA busy_timeout = {int(waits_s * 1000)}")
+            self.waits_s = waits_s
 
     def only_read(self, wanted: bool) -> None:  # noqa: FBT001 - a switch
         """Refuse writes from now on, or allow them."""
@@ -175,16 +193,16 @@ class Sqlite:
 
     def _set_up(self, link: Link) -> None:
         if hasattr(link.dbapi, "run_async"):
-            link.dbapi.run_async(lambda driver: driver.set_progress_handler(link.stopwatch, _OPS_BETWEEN_LOOKS))
+            link.dbapi.run_async(lambda driver: driver.set_progress_handler(link.stopwatch.look, _OPS_BETWEEN_LOOKS))
         else:
-            link.dbapi.set_progress_handler(link.stopwatch, _OPS_BETWEEN_LOOKS)
+            link.dbapi.set_progress_handler(link.stopwatch.look, _OPS_BETWEEN_LOOKS)
         self._use_wal(link)
         link.run("PRAGMA synchronous = FULL")
         link.run("PRAGMA foreign_keys = ON")
         link.is_set_up = True
 
     def _use_wal(self, link: Link) -> None:
-        mode = link.run("PRAGMA journal_mode")
+        mode = link.persist(lambda: link.run("PRAGMA journal_mode"))
         if mode in ("wal", "memory"):
             return
         try:
@@ -196,15 +214,23 @@ class Sqlite:
             _log.warning("wal_refused", database=str(self.path or self.url.database), journal_mode=mode)
 
     def begin(self, link: Link, *, read_only: bool) -> None:
-        """Begin a transaction. SQLite knows one isolation level, SERIALIZABLE, which satisfies every other."""
+        """Begin a transaction. SQLite knows one isolation level, SERIALIZABLE, which satisfies every other.
+
+        Once it has the lock, a write unit waits for nothing but COMMIT; a unit that only reads waits in its statements.
+        """
         deadline = current_deadline()
         if deadline is not None:
             deadline.require("a unit of work")
-        link.wait_at_most(link.lock_timeout_s if deadline is None else deadline.fit(link.lock_timeout_s))
+        limit_s = link.lock_timeout_s if deadline is None else deadline.fit(link.lock_timeout_s)
         if not link.is_set_up:
+            link.wait_at_most(limit_s, in_slices=True)
             self._set_up(link)
+        link.wait_at_most(limit_s, in_slices=not read_only)
         link.only_read(read_only)
-        link.run("BEGIN" if read_only else "BEGIN IMMEDIATE")
+        if read_only:
+            link.run("BEGIN")
+        else:
+            link.take_the_lock()
 
     def why_it_cannot_open(self) -> str | None:
         """Return what is wrong with the path, where that can be seen from here."""

@@ -23,7 +23,7 @@ from sqlalchemy import Connection
 from controlroom.database.classify import Situation, reraise, translated
 from controlroom.database.ending import Abandon, AskWhetherOpen, Commit, Outcome, RollBack, Step, doomed_by
 from controlroom.database.sqlite import Link, Sqlite
-from controlroom.errors import DoomedTransactionError, QueryError
+from controlroom.errors import ControlRoomError, DoomedTransactionError, QueryError
 
 __all__ = ["SavepointState", "Transaction"]
 
@@ -60,6 +60,11 @@ class Transaction:
         if self._connection is None:
             raise self._unusable()
         return self._connection
+
+    @property
+    def holds_the_lock(self) -> bool:
+        """Whether writes of others wait for this unit to end."""
+        return self.outcome is Outcome.OPEN and not self.read_only and not self._lost
 
     @property
     def link(self) -> Link:
@@ -133,7 +138,8 @@ class Transaction:
         if getattr(origin, "sqlite_errorcode", None) == SQLITE_INTERRUPT:
             ours = self._link.stopwatch.verdict(situation.what)
             if ours is not None:
-                ours.__cause__ = error
+                if isinstance(ours, ControlRoomError) and ours.__cause__ is None:
+                    ours.__cause__ = error
                 return ours
         return translated(error, situation)
 

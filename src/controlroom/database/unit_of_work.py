@@ -62,6 +62,7 @@ class UnitOfWork(Unit):
     Raises:
         DatabaseUnavailableError, PoolExhaustedError, TransactionConflictError: On entry: no connection, or another
             connection holds the lock. Nothing was begun.
+        QueryError: On entry: this thread (task) has a write unit open on this Database. Nothing was begun.
         TransactionConflictError: On exit: the lock for COMMIT could not be had. Everything was rolled back.
         IntegrityViolationError: On exit: a deferred constraint refused the data. Everything was rolled back.
         DoomedTransactionError: On exit: an error was swallowed inside. Everything was rolled back.
@@ -84,7 +85,7 @@ class UnitOfWork(Unit):
         if self._work.outcome is not Outcome.NOT_BEGUN:
             message = "A unit of work is used once. Nothing was begun. Ask db.unit_of_work() for another."
             raise QueryError(message)
-        connection, self._number = self._source.check_out()
+        connection, self._number = self._source.check_out(self._work)
         self._began_s = clock.monotonic_s()
         try:
             self._work.begin(connection)

@@ -104,7 +104,7 @@ class AsyncUnitOfWork:
         if self._work.outcome is not Outcome.NOT_BEGUN or self._number:
             message = "A unit of work is used once. Nothing was begun. Ask db.unit_of_work() for another."
             raise QueryError(message)
-        self._number = await self._source.take_turn()
+        self._number = await self._source.take_turn(self._work)
         self._began_s = clock.monotonic_s()
         try:
             await drained(self._open())

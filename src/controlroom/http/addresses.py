@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
-from urllib.parse import quote, unquote, unquote_plus, urlsplit
+from urllib.parse import SplitResult, quote, unquote, unquote_plus, urlsplit
 
 from controlroom.errors import ConfigError
 
@@ -44,14 +44,24 @@ def origin_of(url: str) -> Origin:
     if _AMBIGUOUS.search(url):
         message = "it contains a backslash or a control character"
         raise ValueError(message)
-    parts = urlsplit(url)
+    parts, port = _parsed(url)
     if parts.scheme not in _PORTS or not parts.hostname or " " in parts.netloc:
         message = "it is no absolute http or https URL"
         raise ValueError(message)
     if "@" in parts.netloc:
         message = "it carries a user name or password"
         raise ValueError(message)
-    return Origin(parts.scheme, parts.hostname.lower().rstrip("."), parts.port or _PORTS[parts.scheme])
+    return Origin(parts.scheme, parts.hostname.lower().rstrip("."), port or _PORTS[parts.scheme])
+
+
+def _parsed(url: str) -> tuple[SplitResult, int | None]:
+    """Split *url*. The parser's own words are left out: it quotes what it cannot read, such as half a password."""
+    try:
+        parts = urlsplit(url)
+        return parts, parts.port
+    except ValueError:
+        message = "its host or its port cannot be read"
+        raise ValueError(message) from None
 
 
 def joined(base_url: str, path: str) -> str:
@@ -69,8 +79,10 @@ def filled(template: str, values: Mapping[str, object]) -> str:
     """
     names = set(_PLACE.findall(template))
     if names != values.keys():
-        missing, unknown = sorted(names - values.keys()), sorted(values.keys() - names)
-        message = f"{template} does not go with the arguments given: missing {missing}, unknown {unknown}."
+        absent, homeless = ", ".join(sorted(names - values.keys())), ", ".join(sorted(values.keys() - names))
+        needs = f" It needs {absent}." if absent else ""
+        lacks = f" It has no place for {homeless}." if homeless else ""
+        message = f"The path {template} does not go with the arguments given.{needs}{lacks} Nothing was sent."
         raise ConfigError(message)
     return _PLACE.sub(lambda place: _segment(place[1], str(values[place[1]])), template)
 
@@ -79,7 +91,17 @@ def _segment(name: str, value: str) -> str:
     if value in {"", ".", ".."}:
         message = f"{name}={value!r} would lead to another path. Nothing was sent."
         raise ConfigError(message)
-    return quote(value, safe="")
+    return _quoted(value, name)
+
+
+def _quoted(text: str, name: str) -> str:
+    try:
+        return quote(text, safe="")
+    except UnicodeEncodeError:
+        message = (
+            f"The parameter {name!a} holds half a character (a lone surrogate): it has no UTF-8. Nothing was sent."
+        )
+        raise ConfigError(message) from None
 
 
 def with_query(url: str, params: Mapping[str, Any]) -> str:
@@ -88,9 +110,9 @@ def with_query(url: str, params: Mapping[str, Any]) -> str:
     A value is a text, a number, a bool ("true", "false"), None (left out) or a sequence of those (repeated).
 
     Raises:
-        ConfigError: A value is none of these.
+        ConfigError: A value is none of these, or a text that UTF-8 cannot write.
     """
-    added = [f"{quote(name, safe='')}={quote(text, safe='')}" for name, text in _pairs(params)]
+    added = [f"{_quoted(name, name)}={_quoted(text, name)}" for name, text in _pairs(params)]
     head, kept = _split(url)
     query = "&".join([*(item for item in kept if _name_of(item) not in params), *added])
     return f"{head}?{query}" if query else head

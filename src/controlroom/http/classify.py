@@ -23,6 +23,7 @@ from controlroom.http import library
 from controlroom.http.calls import Call, Sent
 from controlroom.http.messages import Response
 from controlroom.http.retry_after import retry_after_s
+from controlroom.redaction import redact_text
 
 __all__ = ["error_of_status", "translated"]
 
@@ -52,6 +53,12 @@ _TOO_MANY = 429
 _SERVER_ERROR = 500
 _NOT_IMPLEMENTED = 501
 _EXCERPT = 500
+_LINE = 200
+_NEXT_ACTS: Final = {
+    401: " Renew or correct the credentials.",
+    403: " Ask for the permission.",
+    404: " Correct the path.",
+}
 _PHRASES: Final = {status.value: status.phrase for status in HTTPStatus}
 
 
@@ -103,15 +110,18 @@ def error_of_status(call: Call, response: Response) -> APIStatusError:
     status = response.status_code
     problem = _problem(response)
     unsure = _SERVER_ERROR <= status != _NOT_IMPLEMENTED
-    aftermath = call.aftermath("yes") if unsure else "The server refused it."
-    said = f" It says: {_summary(problem)}." if problem else ""
+    aftermath = call.aftermath("yes") if unsure else f"The server refused it.{_NEXT_ACTS.get(status, '')}"
+    text = redact_text(response.text)  # before it is cut: half a secret is not recognised
+    said = (
+        f" It says: {_summary(problem) if problem else _one_line(text)}." if problem or _is_text(response, text) else ""
+    )
     message = f"{call.what} was answered with {status}{_phrase(status)}.{said} {aftermath}"
     kind = APIAuthError if status in _AUTH else APIRateLimitError if status == _TOO_MANY else APIStatusError
     return kind(
         message,
         status_code=status,
         problem=problem,
-        body_excerpt=None if problem else response.text[:_EXCERPT] or None,
+        body_excerpt=None if problem else text[:_EXCERPT] or None,
         retry_after_s=retry_after_s(response.headers, clock.utcnow()),
         disposition=call.disposition("yes") if unsure else None,
         method=call.method,
@@ -132,6 +142,16 @@ def _problem(response: Response) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return body if isinstance(body, dict) else None
+
+
+def _is_text(response: Response, text: str) -> bool:
+    kind = response.headers.get("content-type", "").lower()
+    return (kind.startswith("text/") or "json" in kind) and bool(text.strip())
+
+
+def _one_line(text: str) -> str:
+    line = " ".join("".join(char if char.isprintable() else " " for char in text).split()).rstrip(".")
+    return line if len(line) <= _LINE else f"{line[: _LINE - 1]}…"
 
 
 def _summary(problem: dict[str, Any]) -> str:

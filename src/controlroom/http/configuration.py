@@ -30,6 +30,15 @@ _DEFAULT_HEADERS: Final = {
 _HARMLESS_HEADERS: Final = ("Accept", "Accept-Language", "Content-Type", "If-Match", "If-None-Match", "Range")
 
 
+_KINDS: Final[tuple[tuple[str, Any, str], ...]] = (
+    ("base_url", str, 'a text, "https://…"'),
+    ("timeouts", Timeouts, "Timeouts(total_s=30.0), or None for the usual ones"),
+    ("retry", RetryPolicy, "RetryPolicy(attempts=3), or None to try once"),
+    ("rate_limit", RateLimit | None, "RateLimit(10, per_s=1.0), or None for no limit"),
+    ("max_response_bytes", int, "a number of bytes"),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Configuration:
     """A client's arguments, checked; see `controlroom.http.ApiClient` for what they mean.
@@ -53,6 +62,10 @@ class Configuration:
 
     def __post_init__(self) -> None:
         """Check, and have every credential masked."""
+        for name, kind, example in _KINDS:
+            if not isinstance(value := getattr(self, name), kind):
+                message = f"{name} is a {type(value).__name__}: give {example}."
+                raise ConfigError(message)
         hidden = _credentials({**self.headers, **self.params})
         derived = {
             "origin": _own_origin(self.base_url),
@@ -74,7 +87,12 @@ class Configuration:
         Raises:
             ConfigError: *path* leads to another origin, or an argument cannot be sent.
             DataError: The body cannot be written as JSON.
+            TypeError: An option is not among `CallOptions`.
         """
+        if unknown := sorted(options.keys() - CallOptions.__annotations__.keys()):
+            known = ", ".join(CallOptions.__annotations__)
+            message = f"request() got unexpected keyword arguments: {', '.join(unknown)}. It takes {known}."
+            raise TypeError(message)
         url = joined(self.base_url, path)
         if reason := self.admits(url):
             message = f"{path} cannot be asked: {reason}. Nothing was sent: credentials stay with their origin."
@@ -156,10 +174,13 @@ def _own_origin(base_url: str) -> Origin:
     try:
         origin = origin_of(base_url)
     except ValueError as error:
-        if "@" in base_url:
-            register_secret(base_url.partition("://")[2].partition("@")[0].partition(":")[2])
-        message = f"The base URL {base_url!r} cannot be used: {error}. Credentials go into auth=."
-        raise ConfigError(message) from error
+        before, at, host = base_url.rpartition("@")
+        if at:  # whatever stands there, a slash in a password included, may be the password
+            register_secret(before.removeprefix("https://").removeprefix("http://").partition(":")[2])
+        message = (
+            f"The base URL {'***@' + host if at else base_url!r} cannot be used: {error}. Credentials go into auth=."
+        )
+        raise ConfigError(message) from None
     if "?" in base_url or "#" in base_url:
         message = f"The base URL {base_url!r} has a query or a fragment: give params= instead."
         raise ConfigError(message)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from controlroom.errors import ConfigError
 from controlroom.policy.deadlines import Deadline
+from controlroom.policy.quantities import is_finite
 
 __all__ = ["Timeouts"]
 
@@ -38,7 +38,7 @@ class Timeouts:
     def __post_init__(self) -> None:
         """Refuse a call that could not be made, or could hang."""
         limits = (self.connect_s, self.read_s, self.write_s, self.pool_s, self.total_s)
-        if not all(math.isfinite(limit) and limit > 0 for limit in limits):
+        if not all(is_finite(limit) and limit > 0 for limit in limits):
             message = f"{self} is not possible: each limit is a number of seconds above zero."
             raise ConfigError(message)
 

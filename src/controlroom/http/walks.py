@@ -89,8 +89,10 @@ def log_page(endpoint: Endpoint[Any], page: Page[Any], began_at_s: float) -> Non
 
 
 def log_end(endpoint: Endpoint[Any], walk: Walk) -> None:
-    """Say how the walk ended."""
+    """Say how the walk ended, and whether a misspelt path may be why."""
     report = walk.report
+    if report.missing_path is not None:
+        _log.warning("pagination_path_missing", endpoint=endpoint.path, path=report.missing_path)
     _log.info(
         "walk_finished",
         endpoint=endpoint.path,

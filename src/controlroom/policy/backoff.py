@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
 from controlroom.errors import ConfigError
+from controlroom.policy.quantities import is_finite
 
 __all__ = ["Backoff"]
 
@@ -36,7 +36,7 @@ class Backoff:
     def __post_init__(self) -> None:
         """Refuse a schedule that could not be kept."""
         numbers = (self.initial_s, self.factor, self.cap_s)
-        if not all(math.isfinite(number) for number in numbers) or min(self.initial_s, self.cap_s) < 0:
+        if not all(is_finite(number) for number in numbers) or min(self.initial_s, self.cap_s) < 0:
             message = f"{self} has a time that is negative or not a number: give seconds, zero or more."
             raise ConfigError(message)
         if self.factor < 1:

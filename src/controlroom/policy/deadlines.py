@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Self
 
 from controlroom.errors import ConfigError, DeadlineExceededError
+from controlroom.policy.quantities import is_finite
 
 __all__ = ["Deadline"]
 
@@ -31,8 +31,8 @@ class Deadline:
         Raises:
             ConfigError: *timeout_s* is negative or not a finite number.
         """
-        if not math.isfinite(timeout_s) or timeout_s < 0:
-            message = f"A deadline of {timeout_s} s is not possible: give seconds, zero or more."
+        if not is_finite(timeout_s) or timeout_s < 0:
+            message = f"A deadline of {timeout_s!r} s is not possible: give seconds, zero or more."
             raise ConfigError(message)
         return cls(now() + timeout_s, now)
 

@@ -7,6 +7,7 @@ import threading
 from dataclasses import dataclass, field
 
 from controlroom.errors import ConfigError
+from controlroom.policy.quantities import is_finite
 
 __all__ = ["RateLimit"]
 
@@ -35,7 +36,8 @@ class RateLimit:
 
     def __post_init__(self) -> None:
         """Refuse a limit that lets nothing through."""
-        if not all(math.isfinite(number) and number > 0 for number in (self.requests, self.per_s)) or self.burst < 1:
+        rates_fit = all(is_finite(number) and number > 0 for number in (self.requests, self.per_s))
+        if not rates_fit or not is_finite(self.burst) or self.burst < 1:
             message = f"{self} is not possible: give numbers above zero, and a burst of 1 or more."
             raise ConfigError(message)
 

@@ -9,6 +9,7 @@ from typing import Literal
 
 from controlroom.errors import ConfigError, ControlRoomError, Disposition, ShutdownRequested
 from controlroom.policy.backoff import Backoff
+from controlroom.policy.quantities import is_finite
 
 __all__ = ["Decision", "GiveUp", "RetryAfter", "RetryBudget", "judge"]
 
@@ -116,7 +117,7 @@ class RetryBudget:
 
     def __post_init__(self) -> None:
         """Start full."""
-        if not all(math.isfinite(number) and number >= 0 for number in (self.tokens, self.refill_per_s)):
+        if not all(is_finite(number) and number >= 0 for number in (self.tokens, self.refill_per_s)):
             message = f"{self} is not possible: give finite numbers, zero or more."
             raise ConfigError(message)
         self._left = self.tokens

@@ -15,15 +15,15 @@ from controlroom.testing import ManualClock
 def test_a_statement_is_stopped_at_its_timeout_not_before() -> None:
     with ManualClock() as clock:
         watch = Stopwatch(10)
-        assert watch() == 0
+        assert watch.look() == 0
         watch.start("x")
         clock.advance(9.9)
-        assert watch() == 0
+        assert watch.look() == 0
         clock.advance(0.1)
-        assert watch() == 1
+        assert watch.look() == 1
         assert isinstance(watch.verdict("x"), QueryError)
         watch.stop()
-        assert watch() == 0
+        assert watch.look() == 0
 
 
 def test_a_nearer_deadline_wins_and_is_worth_another_try() -> None:
@@ -32,13 +32,13 @@ def test_a_nearer_deadline_wins_and_is_worth_another_try() -> None:
         with deadline(3):
             watch.start("x")
             clock.advance(3)
-            assert watch() == 1
+            assert watch.look() == 1
             verdict = watch.verdict("x")
         assert isinstance(verdict, DeadlineExceededError)
         assert verdict.disposition == "retry"
         watch.start("x")
         clock.advance(9)
-        assert watch() == 0
+        assert watch.look() == 0
 
 
 def test_nothing_begins_after_the_deadline() -> None:
@@ -50,7 +50,7 @@ def test_a_cancellation_stops_what_runs_and_what_would_follow() -> None:
     watch = Stopwatch(10)
     watch.start("x")
     watch.cancelled = True
-    assert watch() == 1
+    assert watch.look() == 1
     assert watch.verdict("x") is None
     watch.stop()
     with pytest.raises(asyncio.CancelledError):

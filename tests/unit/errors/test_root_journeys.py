@@ -7,7 +7,7 @@ import gc
 import pickle
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -79,6 +79,19 @@ def test_slots_arrive() -> None:
 
     assert arrived.path == "a.csv"
     assert not hasattr(arrived, "unset")
+
+
+class ConstructedError(DataError):
+    """Its own __new__, which takes the message."""
+
+    def __new__(cls, message: str) -> Self:
+        return super().__new__(cls, message)
+
+
+def test_a_subclass_arrives_that_takes_its_message_in_new() -> None:
+    arrived = pickle.loads(pickle.dumps(ConstructedError("x")))
+
+    assert whole(arrived) == whole(ConstructedError("x"))
 
 
 class BothError(DataError, OSError):

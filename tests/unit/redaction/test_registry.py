@@ -86,8 +86,10 @@ def test_another_state_has_another_generation() -> None:
     first, second = Registry(), Registry()
     before = first.generation
     first.add(["x"])
+    between = first.generation
+    first.add(["y"])
 
-    assert len({before, first.generation, second.generation}) == 3
+    assert len({before, between, first.generation, second.generation}) == 4
 
 
 def test_a_short_text_that_was_shown_is_masked_from_the_moment_it_is_a_secret() -> None:

@@ -42,7 +42,7 @@ class PageNumberPagination:
         size_param: Where the page size is sent, if it is.
         size: The page size to ask for; the server may give less.
         first: The number of the first page.
-        total_pages: Where the answer states how many pages there are. Give it, or the endpoint's ``total``, where a
+        total_pages: Where the answer states how many pages there are; a first page without it raises. Give it, or the endpoint's ``total``, where a
             page beyond the last is an error instead of an empty list.
 
     Raises:

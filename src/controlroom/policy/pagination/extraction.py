@@ -11,8 +11,10 @@ from controlroom.policy.pagination.paths import MISSING, Path, value_at
 __all__ = ["records_in"]
 
 
-def records_in(body: Any, path: Path | None) -> list[Any]:
+def records_in(body: Any, path: Path | None, asked: str) -> list[Any]:
     """Return the records at *path* in *body*; without a path, the body is the list. Null there is an empty list.
+
+    *asked* is the request for messages: "GET https://…".
 
     Raises:
         APIContractError: There is nothing there, or no list; or nothing but a reported error, whatever the status said.
@@ -20,13 +22,13 @@ def records_in(body: Any, path: Path | None) -> list[Any]:
     found = body if path is None else value_at(body, path)
     place = "its body" if path is None else f'"{path}"'
     if found is MISSING:
-        raise _wrong_shape(body, f"has no {place}")
+        raise _wrong_shape(body, f"{asked}: the answer has no {place}")
     if not found and _error_in(body):
-        raise _wrong_shape(body, f"reports an error and has nothing in {place}")
+        raise _wrong_shape(body, f"{asked}: the answer reports an error and has nothing in {place}")
     if found is None and path is not None:
         return []
     if not isinstance(found, list | tuple):
-        raise _wrong_shape(body, f"has a {type(found).__name__} instead of a list as {place}")
+        raise _wrong_shape(body, f"{asked}: the answer has a {type(found).__name__} instead of a list as {place}")
     return list(found)
 
 
@@ -38,5 +40,6 @@ def _wrong_shape(body: Any, what: str) -> APIContractError:
     keys = ", ".join(map(str, list(body)[:10])) if isinstance(body, Mapping) else ""
     shape = f"an object with {keys or 'nothing'}" if isinstance(body, Mapping) else f"a {type(body).__name__}"
     reported = f" It reports: {str(_error_in(body))[:200]}." if _error_in(body) else ""
-    message = f"The answer {what}; it is {shape}.{reported} The page was not handed out."
+    act = "" if reported else " Correct Endpoint(records=…)."
+    message = f"{what}; it is {shape}.{reported} The page was not handed out.{act}"
     return APIContractError(message, body_excerpt=repr(body)[:500])

@@ -7,10 +7,10 @@ from typing import Any, Final
 
 from controlroom.errors import APIContractError
 
-__all__ = ["MISSING", "Path", "value_at"]
+__all__ = ["MISSING", "Path", "has_no_parent", "value_at"]
 
 Path = str | Callable[[Any], Any]
-"""Dotted keys, integers index lists; or a callable ``(body) -> value``."""
+"""Dotted keys, integers index lists; or a callable ``(body) -> value``, None where there is none."""
 
 MISSING: Final[Any] = type("Missing", (), {"__repr__": lambda _: "MISSING", "__bool__": lambda _: False})()
 """What `value_at` returns where there is nothing; not None, which a body may hold."""
@@ -19,18 +19,39 @@ MISSING: Final[Any] = type("Missing", (), {"__repr__": lambda _: "MISSING", "__b
 def value_at(body: Any, path: Path) -> Any:
     """Return what stands at *path* in *body*, or `MISSING`.
 
-    A key that itself holds dots is found too ("@odata.nextLink"). A callable that raises LookupError or TypeError found
-    nothing.
+    A key that itself holds dots is found too ("@odata.nextLink"). A callable returns None where it finds nothing.
 
     Raises:
-        APIContractError: The path leads through a text or a number: the body has another shape than was agreed.
+        APIContractError: The path leads through a text or a number: the body has another shape than was agreed. Or a
+            callable failed: that is no end of a list, but a misspelt key or a body that it was not written for.
     """
     if isinstance(path, str):
         return _follow(body, path.split("."), path)
     try:
         return path(body)
-    except (LookupError, TypeError):  # body["meta"]["next"] where "meta" is absent or null
-        return MISSING
+    except Exception as error:
+        name = getattr(path, "__qualname__", type(path).__qualname__)
+        message = (
+            f"The callable path {name} failed on the body: {type(error).__name__}: {error}. Correct its keys; where one "
+            f"may be absent, let it return None."
+        )
+        raise APIContractError(message) from error
+
+
+def has_no_parent(body: Any, path: Path) -> bool:
+    """Tell whether all of *path* but its last key leads nowhere in *body*, as where it is misspelt.
+
+    A last key alone may be absent, and a parent may be null: that is how servers say that there is no more.
+    """
+    if not isinstance(path, str) or path.startswith("@"):  # "@odata.nextLink": an annotation, one key with a dot in it
+        return False
+    parts = path.split(".")
+    while len(parts) > 1 and isinstance(body, Mapping):
+        inner, rest = _entry(body, parts)
+        if inner is MISSING:  # beside "odata.metadata", "odata.nextLink" is one key too
+            return not any(str(key).startswith(f"{parts[0]}.") for key in body)
+        body, parts = inner, rest
+    return False
 
 
 def _follow(value: Any, parts: list[str], path: str) -> Any:

@@ -52,7 +52,8 @@ class CursorPagination:
 
     Args:
         param: Where the cursor is sent: a query parameter, or a dotted path in the body of a POST.
-        next: Where the answer holds it.
+        next: Where the answer holds it. When the only page lacks even the parent of a dotted path, and no total verifies
+            the walk, one WARNING ``pagination_path_missing`` tells: the path may be misspelt.
     """
 
     param: str
@@ -86,7 +87,8 @@ class NextUrlPagination:
     """Each answer holds the URL of the next page, absolute or relative; null, "" and a missing one mean the end.
 
     Args:
-        next: Where the answer holds it.
+        next: Where the answer holds it. When the only page lacks even the parent of a dotted path, and no total verifies
+            the walk, one WARNING ``pagination_path_missing`` tells: the path may be misspelt.
     """
 
     next: Path

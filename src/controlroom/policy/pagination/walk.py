@@ -18,8 +18,8 @@ from controlroom.policy.pagination.counting import OffsetPagination, PageNumberP
 from controlroom.policy.pagination.extraction import records_in
 from controlroom.policy.pagination.guards import Guards
 from controlroom.policy.pagination.pages import Page, PageRequest, PageResponse
-from controlroom.policy.pagination.paths import MISSING, Path, value_at
-from controlroom.policy.pagination.styles import CursorPagination, Pagination
+from controlroom.policy.pagination.paths import MISSING, Path, has_no_parent, value_at
+from controlroom.policy.pagination.styles import CursorPagination, NextUrlPagination, Pagination
 
 __all__ = ["FetchPage", "Walk", "WalkReport"]
 
@@ -36,13 +36,20 @@ class FetchPage:
 
 @dataclass(frozen=True, slots=True)
 class WalkReport:
-    """How a walk ended: *verified* tells whether the server stated a total and it was received."""
+    """How a walk ended.
+
+    Attributes:
+        verified: Whether the server stated a total and it was received.
+        missing_path: Where the next page was looked for, if the only page lacks even what should hold that path, and no
+            total verified the walk: a server that has no more may leave that out, but the path may be misspelt as well.
+    """
 
     pages: int
     records: int
     expected: int | None
     verified: bool
     stop_reason: StopReason
+    missing_path: str | None = None
 
 
 class Walk:
@@ -93,6 +100,7 @@ class Walk:
         )
         self._at = Position(self._first) if resume is None else restored(resume, self._first, self._mark)
         self._stop_reason: StopReason = "over before"
+        self._missing_path: str | None = None
 
     @property
     def checkpoint(self) -> dict[str, Any]:
@@ -103,7 +111,8 @@ class Walk:
     def report(self) -> WalkReport:
         """How it ended; meaningful once `next_page` returned None."""
         verified = self._at.expected is not None and self._at.expected == self._at.records
-        return WalkReport(self._at.page, self._at.records, self._at.expected, verified, self._stop_reason)
+        at, missing = self._at, None if verified else self._missing_path
+        return WalkReport(at.page, at.records, at.expected, verified, self._stop_reason, missing)
 
     def next_page(self) -> Flow[FetchPage, Page[Any] | None]:
         """Fetch and judge the next page.
@@ -134,11 +143,17 @@ class Walk:
 
     def _accepted(self, request: PageRequest, response: PageResponse) -> Page[Any]:
         number = self._at.page + 1
-        response = replace(response, records=records_in(response.body, self._records))
+        response = replace(
+            response, records=records_in(response.body, self._records, f"{request.method} {request.url}")
+        )
         self._guards.after(response, number)
         received = self._at.records + len(response.records)
+        if number == 1:
+            self._require_promised(request, response.body)
         expected = self._stated_total(response.body)
         following = self._following(request, response, received, expected)
+        if number == 1 and following is None and response.records:
+            self._missing_path = _missing_path(self._pagination, response.body)
         self._guards.following(following, number)
         handed_out = self._convert(list(response.records))
         self._at = Position(following, number, received, expected)
@@ -154,12 +169,20 @@ class Walk:
         self._stop_reason = "no next page" if response.records else "empty page"
         return None if following is None else self._stripped(following)
 
+    def _require_promised(self, request: PageRequest, body: Any) -> None:
+        """Refuse a first page without the numbers that were declared: a misspelt path must not end or unguard a walk."""
+        pages = self._pagination.total_pages if isinstance(self._pagination, PageNumberPagination) else None
+        for what, path in (("total", self._total), ("number of pages", pages)):
+            if path is not None and value_at(body, path) is MISSING:
+                message = (
+                    f'{request.method} {request.url}: the first page states no {what} at "{path}", so that the walk could '
+                    f"not be verified. Correct that path, or leave it out where the server states none."
+                )
+                raise APIContractError(message)
+
     def _stated_total(self, body: Any) -> int | None:
         if self._total is None:
             return None
-        if self._at.page == 0 and value_at(body, self._total) is MISSING:
-            message = f'The first page states no total at "{self._total}", so that the walk could not be verified.'
-            raise APIContractError(message)
         stated = stated_number(body, self._total)
         return self._at.expected if stated is None else stated
 
@@ -179,6 +202,12 @@ class Walk:
             error.method = error.method or request.method
             error.url = error.url or masked(request.url)
             error.checkpoint = error.checkpoint or plain(self.checkpoint)
+
+
+def _missing_path(pagination: Pagination, body: Any) -> str | None:
+    if isinstance(pagination, CursorPagination | NextUrlPagination) and has_no_parent(body, pagination.next):
+        return str(pagination.next)
+    return None
 
 
 def _begins_midway(start: PageRequest, first: PageRequest, pagination: Pagination) -> bool:
