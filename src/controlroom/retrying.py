@@ -90,7 +90,7 @@ class RetryPolicy:
             if not unset and not (is_number(seconds) and seconds >= 0):  # NaN is not
                 message = f"RetryPolicy({name}={seconds!r}) is not possible: give seconds, zero or more."
                 raise ConfigError(message)
-        if not isinstance(self.backoff, Backoff) or not isinstance(self.budget, RetryBudget | None):
+        if not all((isinstance(self.backoff, Backoff), isinstance(self.budget, RetryBudget | None))):
             message = "RetryPolicy: give backoff=Backoff(…), and a RetryBudget(…) or None as budget."
             raise ConfigError(message)
 

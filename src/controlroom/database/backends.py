@@ -11,6 +11,7 @@ from sqlalchemy.exc import ArgumentError
 from controlroom.database.classify import Situation, translated
 from controlroom.database.options import Options
 from controlroom.database.sqlite import Sqlite
+from controlroom.database.sqlite_url import require_a_place, require_known_parameters
 from controlroom.errors import ConfigError
 from controlroom.redaction import register_secret
 
@@ -25,9 +26,9 @@ def backend_for(url: str | URL, **options: Any) -> Sqlite:
     """
     try:
         parsed = make_url(url)
-    except (ArgumentError, ValueError) as error:
+    except (ArgumentError, ValueError):
         message = "The database URL cannot be read. Nothing was opened. Write it like sqlite:///folder/file.db."
-        raise ConfigError(message) from (error if isinstance(error, ArgumentError) else None)
+        raise ConfigError(message) from None  # its text may show the whole URL, password included
     if parsed.password:
         register_secret(str(parsed.password))
     if parsed.get_backend_name() != "sqlite":
@@ -36,6 +37,8 @@ def backend_for(url: str | URL, **options: Any) -> Sqlite:
             "Give a URL like sqlite:///folder/file.db."
         )
         raise ConfigError(message)
+    require_a_place(parsed)
+    require_known_parameters(parsed)
     return Sqlite(parsed, Options(**options))
 
 

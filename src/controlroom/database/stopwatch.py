@@ -55,7 +55,7 @@ class Stopwatch:
 
     def stop(self) -> None:
         """Let what follows take the time it takes: COMMIT and ROLLBACK are never interrupted."""
-        self._at_s = None
+        self._at_s = self._raised = None
 
     def _looks(self) -> Iterator[int]:
         """Answer SQLite: 1 interrupts, 0 goes on.

@@ -58,10 +58,11 @@ def _parsed(url: str) -> tuple[SplitResult, int | None]:
     """Split *url*. The parser's own words are left out: it quotes what it cannot read, such as half a password."""
     try:
         parts = urlsplit(url)
-        return parts, parts.port
+        port = parts.port
     except ValueError:
         message = "its host or its port cannot be read"
         raise ValueError(message) from None
+    return parts, port
 
 
 def joined(base_url: str, path: str) -> str:

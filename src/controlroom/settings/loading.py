@@ -16,7 +16,6 @@ from controlroom.settings.layers import Layer, merged
 from controlroom.settings.model import BaseSettings
 from controlroom.settings.near_misses import near_misses
 from controlroom.settings.provenance import Origin, Provenance, origins_of
-from controlroom.settings.refusals import refusals
 from controlroom.settings.schema import Declared, leaves, settings_of
 from controlroom.settings.secrets_found import register_given
 from controlroom.settings.sources import Sources, how_to_set
@@ -78,6 +77,8 @@ def load_settings(
     misses = tuple(near_misses(settings, layers, prefix))
     if loaded is None or sources.problems:
         how = how_to_set(sources)
+        from controlroom.settings.refusals import refusals  # noqa: PLC0415 - loaded where something is refused
+
         problems = [*sources.problems, *refusals(refused, settings, layers, how), *misses]
         raise ConfigError(_report(model, problems, layers), problems=problems)
     loaded._provenance = Provenance(tuple(origins_of(settings, layers)), misses)  # noqa: SLF001 - set once, by the loader

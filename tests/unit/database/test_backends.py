@@ -49,6 +49,42 @@ def test_what_is_no_url_is_refused(url: object) -> None:
         Database(url)
 
 
+@pytest.mark.parametrize("kind", [Database, AsyncDatabase])
+@pytest.mark.parametrize(
+    ("url", "advice"),
+    [
+        ("sqlite://meta.db", r"sqlite:///meta\.db has three slashes"),
+        ("sqlite://data/meta.db", r"sqlite:///data/meta\.db has three slashes"),
+        ("sqlite://u:s3cretpw@h/db", "three slashes"),
+        ("sqlite://s3cretpw@h/db", "three slashes"),
+        ("sqlite://:3/db", "three slashes"),
+        ("sqlite:///x.db?timeout=abc", "lock_timeout_s"),
+        ("sqlite:///x.db?timeout=5", "lock_timeout_s"),
+        ("sqlite:///x.db?isolation_level=DEFERRED", "Leave it out"),
+        ("sqlite:///x.db?uri=perhaps", "uri=true"),
+        ("sqlite:///x.db?mode=ro&uri=true", "begins with file:"),
+        ("sqlite://?uri=true", "begins with file:"),
+        ("sqlite:///x.db?cached_statements=many", "cached_statements=128"),
+        ("sqlite:///x.db?cached_statements=1&cached_statements=2", "more than once"),
+        ("sqlite:///x.db?foo=s3cretpw", "'foo' of the database URL would be ignored"),
+        ("sqlite:///a\0b", "NUL"),
+        ("sqlite:///file:x?mode=%00&uri=true", "NUL"),
+    ],
+)
+def test_a_sqlite_url_that_would_be_misread_is_told_what_to_write(kind: type, url: str, advice: str) -> None:
+    try:
+        with pytest.raises(ConfigError, match=advice) as caught:
+            kind(url)
+        assert "s3cretpw" not in str(caught.value.to_dict()) + str(caught.value)
+    finally:
+        forget_secrets()
+
+
+@pytest.mark.parametrize("url", ["sqlite:///file:x.db?mode=ro&uri=true", "sqlite:///x.db?cached_statements=9"])
+def test_parameters_that_are_read_are_taken(url: str) -> None:
+    Database(url).close()
+
+
 @pytest.mark.parametrize(
     ("url", "in_memory"),
     [

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from controlroom.database.checkouts import Checkouts
+from controlroom.errors import QueryError
 from controlroom.testing import ManualClock
 
 
@@ -34,3 +37,17 @@ def test_only_who_has_every_connection_waits_for_itself() -> None:
 
 def test_whoever_has_just_left_is_not_accused() -> None:
     assert "units that have just ended" in Checkouts(1).exhausted(1).message
+
+
+def test_whoever_would_wait_for_its_own_lock_is_told_since_when_it_has_it() -> None:
+    writing = True
+    with ManualClock() as clock:
+        checkouts = Checkouts(2)
+        checkouts.add("a", "thread A", lambda: writing)
+        clock.advance(7)
+        checkouts.require_no_write_unit_of("b")
+        with pytest.raises(QueryError, match=r"thread A already holds a write unit .* begun 7\.0 s ago") as caught:
+            checkouts.require_no_write_unit_of("a")
+        assert caught.value.disposition == "stop"
+        writing = False
+        checkouts.require_no_write_unit_of("a")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
 import pytest
 
@@ -55,3 +56,30 @@ def test_a_cancellation_stops_what_runs_and_what_would_follow() -> None:
     watch.stop()
     with pytest.raises(asyncio.CancelledError):
         watch.start("the next")
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, ZeroDivisionError])
+def test_what_a_signal_handler_raises_in_the_handler_is_not_taken_for_the_timeout(
+    kind: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch, raised = Stopwatch(10), kind("from a signal handler")
+
+    def interrupted() -> float:
+        raise raised
+
+    watch.start("x")
+    with monkeypatch.context() as patch:
+        patch.setattr("controlroom.clock.monotonic_s", interrupted)
+        assert watch.look() == 1
+    assert watch.look() == 1
+    assert watch.verdict("x") is raised
+    watch.stop()
+    watch.start("the next")
+    assert watch.look() == 0
+
+
+def test_a_stopwatch_that_is_thrown_away_says_nothing() -> None:
+    del_me = Stopwatch(10)
+    del_me.look()
+    del del_me
+    gc.collect()  # a generator that yields once more when it is closed is reported, which fails the test
