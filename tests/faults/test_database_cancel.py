@@ -336,8 +336,9 @@ def test_a_stream_that_is_cancelled_gives_its_connection_back(path):
 
 def test_a_wait_for_the_lock_can_be_cancelled_and_leaves_nothing(path):
     async def main():
-        async with AsyncDatabase(f"sqlite:///{path}", lock_timeout_s=0.3) as db:
-            async with db.unit_of_work():
+        url = f"sqlite:///{path}"
+        async with AsyncDatabase(url) as rival, AsyncDatabase(url, lock_timeout_s=0.3) as db:
+            async with rival.unit_of_work():
                 with pytest.raises((TimeoutError, TransactionConflictError)):
                     async with asyncio.timeout(0.05), db.unit_of_work():
                         pytest.fail("two writers at once")

@@ -46,7 +46,9 @@ class Site:
         data = content.encode() if isinstance(content, str) else content
         LocalStore(self.root).publish(f"landing/{name}", data)
 
-    def ingest(self, colour: str, handler: Handler = every_line, *, limit: int | None = None, **rules: Any) -> InboxReport:
+    def ingest(
+        self, colour: str, handler: Handler = every_line, *, limit: int | None = None, **rules: Any
+    ) -> InboxReport:
         """Deliver once over, writing the words that *handler* returns for each file's text."""
         if colour == "async":
             return asyncio.run(self._ingest_async(handler, limit, rules))

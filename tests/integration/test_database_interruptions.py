@@ -159,7 +159,7 @@ def test_the_wait_for_a_lock_ends_although_the_clock_stands_still(
 
 
 def test_a_write_unit_inside_ones_own_is_refused_instead_of_waiting_for_itself(path: Path) -> None:
-    with Database(f"sqlite:///{path}", lock_timeout_s=36_000) as db:
+    with Database(f"sqlite:///{path}", lock_timeout_s=5) as db:
         with db.unit_of_work() as uow:
             uow.execute("INSERT INTO t VALUES (1)")
             for begin in (db.unit_of_work().__enter__, lambda: db.transact(lambda _: None), db.create_control_tables):
@@ -172,7 +172,7 @@ def test_a_write_unit_inside_ones_own_is_refused_instead_of_waiting_for_itself(p
 
 def test_a_write_unit_inside_the_tasks_own_is_refused_and_other_tasks_wait_as_before(path: Path) -> None:
     async def main() -> list[Any]:
-        async with AsyncDatabase(f"sqlite:///{path}", lock_timeout_s=36_000) as db:
+        async with AsyncDatabase(f"sqlite:///{path}", lock_timeout_s=5) as db:
 
             async def other() -> None:
                 async with db.unit_of_work() as uow:

@@ -309,9 +309,14 @@ def test_a_reader_sees_one_snapshot_while_a_writer_commits(db):
         assert reader.scalar("SELECT count(*) FROM people") == before == 0
 
 
-def test_two_writers_do_not_begin_at_once_and_the_second_says_why(db):
-    with db.unit_of_work(), pytest.raises(TransactionConflictError, match="another connection holds the lock"):
-        db.unit_of_work().__enter__()
+def test_two_writers_do_not_begin_at_once_and_the_second_says_why(db, path):
+    rival = sqlite3.connect(path, isolation_level=None)
+    try:
+        rival.execute("BEGIN IMMEDIATE")
+        with pytest.raises(TransactionConflictError, match="another connection holds the lock"):
+            db.unit_of_work().__enter__()
+    finally:
+        rival.close()
 
 
 def test_a_result_can_be_read_after_its_unit_has_ended(db):

@@ -26,7 +26,7 @@ DriverRow = tuple[Any, ...]
 class CountedRows(list[DriverRow]):
     """Rows for executemany that remember how far the driver has come: the one it took last is the one that failed."""
 
-    taken = 0
+    taken: int = 0
 
     def __iter__(self) -> Iterator[DriverRow]:
         for self.taken, row in enumerate(super().__iter__(), start=1):

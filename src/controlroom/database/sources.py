@@ -34,7 +34,7 @@ class Source:
 
     def __init__(self, backend: Sqlite) -> None:
         self.backend = backend
-        self.catalog = Catalog()
+        self.catalog: Catalog = Catalog()
         self._closed = False
         self._start()
 

@@ -49,7 +49,7 @@ class AsyncSource:
             message = "AsyncDatabase needs aiosqlite for SQLite. Nothing was opened. Install controlroom[aiosqlite]."
             raise ConfigError(message)
         self.backend = backend
-        self.catalog = Catalog()
+        self.catalog: Catalog = Catalog()
         self._closed = False
         self._start()
 

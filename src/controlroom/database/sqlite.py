@@ -63,14 +63,14 @@ class Link:
 
     def __init__(self, dbapi: Any, lock_timeout_s: float, statement_timeout_s: float) -> None:
         self.dbapi = dbapi
-        self.driver = getattr(dbapi, "driver_connection", dbapi)
-        self.stopwatch = Stopwatch(statement_timeout_s)
+        self.driver: Any = getattr(dbapi, "driver_connection", dbapi)
+        self.stopwatch: Stopwatch = Stopwatch(statement_timeout_s)
         self.lock_timeout_s = lock_timeout_s
-        self.limit_s = lock_timeout_s
-        self.slices = 1
+        self.limit_s: float = lock_timeout_s
+        self.slices: int = 1
         self.waits_s: float | None = lock_timeout_s
         self.only_reads: bool | None = False
-        self.is_set_up = False
+        self.is_set_up: bool = False
 
     @classmethod
     def of(cls, connection: Any) -> Link:
@@ -155,11 +155,11 @@ class Sqlite:
     def __init__(self, url: URL, options: Options) -> None:
         self.options = options
         database = url.database or ":memory:"
-        self.in_memory = ":memory:" in database or url.query.get("mode") == "memory"
+        self.in_memory: bool = ":memory:" in database or url.query.get("mode") == "memory"
         is_uri = database.startswith("file:")
-        self.path = None if self.in_memory or is_uri else Path(database).absolute()
+        self.path: Path | None = None if self.in_memory or is_uri else Path(database).absolute()
         self.url = url
-        self.pool_size = 1 if self.in_memory else options.pool_size
+        self.pool_size: int = 1 if self.in_memory else options.pool_size
 
     def engine_arguments(self, *, asynchronous: bool) -> dict[str, Any]:
         """Return the arguments of ``create_engine``, its URL included."""

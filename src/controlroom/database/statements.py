@@ -148,7 +148,7 @@ class Merge:
     """
 
     def __init__(self, source: SqliteInsert, key: Sequence[Column[Any]], update: Sequence[Column[Any]]) -> None:
-        self.insert = source.on_conflict_do_nothing(index_elements=key)
+        self.insert: Insert = source.on_conflict_do_nothing(index_elements=key)
         self.update: SqliteInsert | None = None
         if update:
             new = source.excluded

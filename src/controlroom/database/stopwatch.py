@@ -30,7 +30,7 @@ class Stopwatch:
         self._limit_s = timeout_s
         self._rule = "statement_timeout_s"
         self._raised: BaseException | None = None
-        self.cancelled = False
+        self.cancelled: bool = False
         looks = self._looks()
         next(looks)  # up to its first yield, which is inside of its try
         self.look: Callable[[], int] = looks.__next__

@@ -44,7 +44,7 @@ class Transaction:
     def __init__(self, backend: Sqlite, *, read_only: bool) -> None:
         self.backend = backend
         self.read_only = read_only
-        self.outcome = Outcome.NOT_BEGUN
+        self.outcome: Outcome = Outcome.NOT_BEGUN
         self.swallowed: BaseException | None = None
         self.hooks: list[Callable[[], object]] = []
         self.token: str | None = None

@@ -92,6 +92,6 @@ class CommitInDoubtError(DatabaseError):
     ) -> None:
         super().__init__(message, **context)
         self.token: str | None = kept(token)
-        self.commit_token = self.token  # under this name a log shows it: it is evidence and opens no door
+        self.commit_token: str | None = self.token  # under this name a log shows it: it is evidence and opens no door
         self.pid: int | None = kept(pid)
         self.xid: str | None = kept(xid)

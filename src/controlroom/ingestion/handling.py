@@ -90,8 +90,8 @@ class Parcel:
     def __init__(self, ticket: Ticket, sha256: str, max_rejects: int | None) -> None:
         self.ticket = ticket
         self.sha256 = sha256
-        self.rejects = Rejects(ticket.info.key, max_rejects)
-        self.began_s = clock.monotonic_s()
+        self.rejects: Rejects = Rejects(ticket.info.key, max_rejects)
+        self.began_s: float = clock.monotonic_s()
         self.unit: Any = None
         self.unit_is_open = False
         self.uow: Any = None
@@ -107,7 +107,7 @@ class Handling:
 
     def __init__(self, store: Any, rules: Rules) -> None:
         self.rules = rules
-        self.report = InboxReport()
+        self.report: InboxReport = InboxReport()
         self._store = store
 
     def oldest_first(self, found: Iterable[ObjectInfo]) -> list[ObjectInfo]:

@@ -32,7 +32,7 @@ class Registry:
     """
 
     def __init__(self) -> None:
-        self.generation = next(_generations)
+        self.generation: int = next(_generations)
         self._lock = threading.Lock()
         self._by_block: dict[int, tuple[str, ...]] = {}
         self._shortest_covering: float = math.inf  # most values of a log line are shorter than any secret

@@ -181,7 +181,7 @@ class _SharedFolder:
     """A folder with one lock for all members of a batch in it: the lock of an empty staged file."""
 
     def __init__(self, path: Path) -> None:
-        self.folder = Folder(path)
+        self.folder: Folder = Folder(path)
         self._lock_fd = -1
         try:
             self.folder.sweep()

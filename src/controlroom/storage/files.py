@@ -149,7 +149,7 @@ class UnchangedFile(io.RawIOBase):
     def __init__(self, fd: int, ref: str) -> None:
         self._fd = fd
         self.name = ref
-        self.opened = os.fstat(fd)
+        self.opened: os.stat_result = os.fstat(fd)
 
     def readable(self) -> bool:
         """Return True."""

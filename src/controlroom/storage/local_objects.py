@@ -40,7 +40,7 @@ class LocalObjects:
     """
 
     def __init__(self, root: StrPath, *, durable: bool, create: bool) -> None:
-        self.root = KeyRoot(root)
+        self.root: KeyRoot = KeyRoot(root)
         self.durable = durable
         with translating(str(self.root.path), "opening the store"):
             if create:

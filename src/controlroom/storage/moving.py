@@ -68,7 +68,7 @@ class ObjectMover:
         self._digest = hashlib.sha256()
         self._file: UnchangedFile | None = None
         self._publisher: ObjectPublisher | None = None
-        self.size_bytes = 0
+        self.size_bytes: int = 0
 
     @property
     def sha256(self) -> str:

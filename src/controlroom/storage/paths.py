@@ -119,7 +119,7 @@ class KeyRoot:
 
     def __init__(self, root: StrPath) -> None:
         with translating(str(root), "opening the store"):
-            self.path = Path(os.path.realpath(root))
+            self.path: Path = Path(os.path.realpath(root))
         self._inside = os.path.join(self.path, "")  # noqa: PTH118 - with its final separator, which Path drops
 
     def name(self, key: str) -> Path:

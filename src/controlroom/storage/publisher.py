@@ -90,7 +90,7 @@ class FilePublisher:
         size_bytes: Of the content, once sealed.
     """
 
-    size_bytes = 0
+    size_bytes: int = 0
     _name = ""
     _staged = ""
     _fd = -1

@@ -71,7 +71,7 @@ class Folder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.fd = -1
+        self.fd: int = -1
         self.fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._identity: tuple[int, int] | None = None
 

@@ -43,7 +43,7 @@ class MemoryObjects:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.lock = Lock()
+        self.lock: Lock = Lock()
         self.held: dict[str, tuple[ObjectInfo, bytes]] = {}
         self._etags = count(1)
 
@@ -138,8 +138,8 @@ class MemoryPublication:
         self._facts = facts
         self._chunks = chunks
         self._staged = bytearray()
-        self.content = b""
-        self.target = objects.ref(facts.key)
+        self.content: bytes = b""
+        self.target: str = objects.ref(facts.key)
 
     def append(self, chunk: Octets) -> int:
         """Add *chunk* to what is staged and return its length in bytes."""
@@ -178,7 +178,7 @@ class MemoryMove:
         self._objects = objects
         self._src, self._dst = check_key(src), check_key(dst)
         self._read = False
-        self.target = objects.ref(dst)
+        self.target: str = objects.ref(dst)
 
     def perform(self, step: Step) -> Any:
         """Perform *step*."""
@@ -191,7 +191,8 @@ class MemoryMove:
         if self._read:
             return 0
         self._read = True
-        info, self.content = self._objects.get(self._src)
+        info, content = self._objects.get(self._src)
+        self.content: bytes = content
         self._etag = info.etag
         return len(self.content)
 

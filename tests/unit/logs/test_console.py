@@ -34,7 +34,7 @@ def test_no_control_character_reaches_the_terminal() -> None:
 
     shown = console_text(event)
     assert not {"\x1b", "\x07", "\r", "\x9b", "\u2028", "\u202e"} & set(shown)
-    head, *below = shown.split("\n")
+    _head, *below = shown.split("\n")
     assert len(below) == 4
     assert all(line.startswith("  ") for line in below), "no line of a stranger's may pass for the head of an event"
 
