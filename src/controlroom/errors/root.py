@@ -157,8 +157,9 @@ class ControlRoomError(Exception):
         return _with_details(own, self)
 
     def __str__(self) -> str:
-        separator = "\n" if "\n" in self.message else " "
-        return shown(f"{self.message}{separator}[{self.code}]").lstrip(" ")
+        message, code = self.message, f"[{self.code}]"
+        separator = "\n" if "\n" in message else " "
+        return shown(f"{message}{separator}{code}" if message else code)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.message!r}, code={shown(self.code)!r})"

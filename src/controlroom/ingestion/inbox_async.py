@@ -24,27 +24,8 @@ _CHUNK_BYTES = 1 << 20
 class AsyncInbox:
     """Files in *landing*, each delivered to one worker at a time and ingested exactly once.
 
-    Args:
-        store: Where the files land.
-        database: Where their ledger is kept, together with what the handlers write. Its control tables must exist
-            (`Database.create_control_tables`).
-        landing: Prefix under which files arrive.
-        archive: Prefix to which ingested files, and duplicates, are moved.
-        quarantine: Prefix to which files with wrong content are moved, each beside its ``.reason.json``.
-        lease_s: Seconds for which a claim holds; longer than the longest file takes. When it runs out, another worker
-            may take the file, and this one can no longer commit.
-        max_attempts: Failed attempts, workers that died included, after which a file is quarantined.
-        duplicates: "skip" leaves out a file whose content was ingested before, under any name; "process" does not.
-        max_rejects: Rejected records allowed in one file; None: any number.
-
-    What a ``with delivery`` block raises is handled by its disposition. QUARANTINE: rolled back, the file is moved to
-    the quarantine. RETRY: rolled back, released, delivered again by the next `deliveries`, up to *max_attempts*. Both
-    are logged once and do not propagate. STOP, RECONCILE and unforeseen exceptions do, after rollback and release.
-
-    Guarantees:
-        A worker may be killed at any instruction: the next run finishes or repeats the file, and its effects are in
-        the database exactly once. Two workers never hold one file at once while the lease lasts.
-        Not promised: effects outside *database* happen at least once, not exactly once.
+    `controlroom.Inbox` for asyncio: arguments, outcomes and guarantees are the same. Reading a delivery's file is awaited
+    (``await work.open_text()``), rejecting a record is not.
     """
 
     def __init__(
@@ -74,15 +55,7 @@ class AsyncInbox:
     async def deliveries(self, limit: int | None = None) -> AsyncIterator[AsyncDelivery]:
         """Yield the files that wait, oldest first, each claimed by this worker.
 
-        A file is yielded at most once by one call; one that was released is delivered by a later call. What landed
-        after the call began is left to the next one. The keys that wait are held in memory, the files are not.
-
-        Args:
-            limit: Deliver at most so many files.
-
-        Raises:
-            ShutdownRequested: Between two files, when the process is asked to stop.
-            DatabaseUnavailableError, StorageUnavailableError: No file can be claimed at present.
+        See `Inbox.deliveries`.
         """
         left = limit
         landed = [info async for info in self._store.list(self._handling.rules.places.landing)]

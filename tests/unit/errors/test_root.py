@@ -34,6 +34,7 @@ def test_the_text_ends_with_the_code() -> None:
     assert str(DataError("Row 7 is wrong.")) == "Row 7 is wrong. [data]"
     assert str(DataError("Row 7 is wrong.\nIt was set aside.")) == "Row 7 is wrong.\nIt was set aside.\n[data]"
     assert str(DataError("")) == "[data]"
+    assert str(DataError("  indented ")) == "  indented  [data]"
     assert repr(DataError("Row 7")) == "DataError('Row 7', code='data')"
     assert DataError("Row 7").args == ("Row 7",)
 

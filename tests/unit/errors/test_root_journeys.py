@@ -160,6 +160,16 @@ def test_an_attribute_that_leads_back_to_the_error_arrives_as_its_text() -> None
     error.extra = error
 
     assert pickle.loads(pickle.dumps(error)).extra == "x [data]"
+    assert copy.deepcopy(error).extra == "x [data]"
+
+
+def test_a_thread_that_never_pickled_an_error_tries_too() -> None:
+    arrived: list[ControlRoomError] = []
+    thread = threading.Thread(target=lambda: arrived.append(pickle.loads(pickle.dumps(error_with(Live())))))
+    thread.start()
+    thread.join()
+
+    assert [error.extra for error in arrived] == ["<Live [503]>"]
 
 
 def test_an_attribute_that_contains_itself_ends() -> None:
