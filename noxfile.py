@@ -202,7 +202,7 @@ def wheel(session: nox.Session) -> None:
     built = next((work / "dist").glob("*.whl"))
     inspect(session, built)
     session.install(f"{built}[test]")
-    for path in ("tests", "docs", "README.md", "pyproject.toml"):
+    for path in ("tests", "docs", "examples", "README.md", "pyproject.toml"):
         copy = shutil.copytree if (ROOT / path).is_dir() else shutil.copy
         copy(ROOT / path, work / path)
     session.chdir(work)

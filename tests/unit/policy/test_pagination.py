@@ -264,6 +264,14 @@ def test_the_offset_advances_by_what_was_received_not_by_what_was_asked_for() ->
     assert pagination.following(first, answer({}, records=[])) is None
 
 
+def test_a_page_size_or_offset_that_was_given_is_not_overwritten() -> None:
+    assert OffsetPagination().first(PageRequest("GET", HERE, {"limit": 7, "offset": 3})).params == {
+        "limit": 7,
+        "offset": 3,
+    }
+    assert OffsetPagination(size_param=None).first(PageRequest("GET", HERE)).params == {"offset": 0}
+
+
 def test_a_reached_total_ends_an_offset_walk_so_that_no_page_beyond_is_asked_for() -> None:
     pagination = OffsetPagination(total="total")
     request = PageRequest("GET", HERE, {"offset": 200})
