@@ -198,11 +198,11 @@ def test_a_shared_part_is_masked_by_the_name_it_stands_under() -> None:
     }
 
 
-class Fresh(Mapping[int, list[str]]):
+class Fresh(Mapping[int, collections.deque[str]]):
     """Builds its values when asked: each may get the address of the one before."""
 
-    def __getitem__(self, key: int) -> list[str]:
-        return [f"value {key}"]
+    def __getitem__(self, key: int) -> collections.deque[str]:
+        return collections.deque([f"value {key}"])
 
     def __iter__(self) -> Iterator[int]:
         return iter(range(100))
@@ -224,6 +224,13 @@ def test_the_longer_of_two_secrets_is_masked_whole(order: int) -> None:
         register_secret(secret)
 
     assert redact_text("a secret-one-and-two b secret-one c") == "a *** b *** c"
+
+
+def test_a_secret_inside_a_secret_ends_nothing() -> None:
+    register_secret("secret-one-and-two")
+    register_secret("one-and")
+
+    assert redact_text("a secret-one-and-two b one-and c") == "a *** b *** c"
 
 
 def test_secrets_that_overlap_are_masked_together() -> None:

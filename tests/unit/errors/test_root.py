@@ -223,8 +223,9 @@ def test_attributes_in_slots_are_told() -> None:
 class ReservedError(DataError):
     def __init__(self) -> None:
         super().__init__("m")
-        self.type = "csv"
         self.type_ = "tsv"
+        self.type__ = "psv"
+        self.type = "csv"
         self.notes = "mine"
         self.members = 3
 
@@ -232,7 +233,7 @@ class ReservedError(DataError):
 def test_attributes_named_like_our_keys_replace_nothing() -> None:
     told = ReservedError().to_dict()
 
-    assert (told["type"], told["type_"], told["type__"]) == ("ReservedError", "csv", "tsv")
+    assert (told["type"], told["type_"], told["type__"], told["type___"]) == ("ReservedError", "tsv", "psv", "csv")
     assert (told["notes"], told["notes_"]) == ([], "mine")
     assert told["members"] == 3
 
@@ -240,7 +241,7 @@ def test_attributes_named_like_our_keys_replace_nothing() -> None:
     outer.__cause__ = ReservedError()
     outer.__cause__.add_note("n")
     cause = outer.causes[0]
-    assert (cause["notes"], cause["notes_"], cause["type_"]) == (["n"], "mine", "csv")
+    assert (cause["notes"], cause["notes_"], cause["type___"]) == (["n"], "mine", "csv")
 
 
 @pytest.mark.parametrize("other", [ValueError, OSError, KeyError, RuntimeError, StopIteration, AttributeError])

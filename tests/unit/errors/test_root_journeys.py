@@ -79,6 +79,7 @@ def test_slots_arrive() -> None:
 
     assert arrived.path == "a.csv"
     assert not hasattr(arrived, "unset")
+    assert pickle.loads(pickle.dumps(SlottedError(Live()))).path == "<Live [503]>"
 
 
 class ConstructedError(DataError):

@@ -106,6 +106,23 @@ def test_args_of_a_subclass_that_forgets_our_init_are_masked() -> None:
     assert (error.args, error.message) == (("token ***",), "token ***")
 
 
+class Unpicklable:
+    def __reduce__(self) -> Any:
+        raise TypeError
+
+    def __str__(self) -> str:
+        return f"session of {CANARY}"
+
+
+def test_the_text_that_stands_for_a_live_attribute_is_masked() -> None:
+    register_secret(CANARY)
+    error = DataError("x")
+    error.session = [Unpicklable(), {CANARY: CANARY.encode()}]
+
+    assert pickle.loads(pickle.dumps(error)).session == ["session of ***", {"***": b"***"}]
+    assert error.to_dict()["session"] == ["session of ***", {"***": "***"}]
+
+
 def test_notes_set_or_appended_from_outside_are_masked() -> None:
     register_secret(CANARY)
     error = DataError("x")
