@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Final, TextIO
 
@@ -39,7 +40,7 @@ losses: Final = Losses()
 os.register_at_fork(after_in_child=losses.renew)  # the lock may be held by a thread that the child does not have
 
 
-class Sink(logging.Handler):
+class Sink(logging.Handler, ABC):
     """A handler that takes finished events too, without a record around them."""
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -57,8 +58,9 @@ class Sink(logging.Handler):
             except Exception:  # noqa: BLE001 - as in emit
                 losses.count()
 
+    @abstractmethod
     def _write(self, shown: Shown) -> None:
-        raise NotImplementedError
+        """Put *shown* where this sink leads; whatever it raises is counted."""
 
 
 class StderrSink(Sink):
