@@ -1,4 +1,4 @@
-"""Hypothesis profiles for every test.
+"""Hypothesis profiles for every test, and the signals as a person at a terminal finds them.
 
 `ci` draws the same examples on every run, so that a red run can be repeated; `nightly` looks further. No profile has a
 deadline: how fast a machine is, is not what a test here decides.
@@ -7,8 +7,14 @@ deadline: how fast a machine is, is not what a test here decides.
 from __future__ import annotations
 
 import os
+import signal
 
 from hypothesis import HealthCheck, settings
+
+# A shell without job control starts what it puts in the background with SIGINT ignored, and whatever that starts inherits
+# it (POSIX, XCU 2.9.3.1): the jobs that the tests interrupt would never hear of it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("dev", deadline=None)
 settings.register_profile(

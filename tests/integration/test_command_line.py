@@ -77,7 +77,9 @@ def signalled(name: str, cwd: Path, *signals: int, **environment: str) -> Finish
         process.send_signal(number)
         if number is not signals[-1] or len(signals) > 1:
             while "shutdown_requested" not in seen:
-                seen += process.stderr.readline()
+                line = process.stderr.readline()
+                assert line, f"ended without a word of the signal\n{seen}"
+                seen += line
     finished = finish(process)
     finished.err = seen + finished.err
     return finished
