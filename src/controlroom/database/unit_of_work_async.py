@@ -14,7 +14,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.util import await_only
 
 from controlroom import clock
-from controlroom.database.draining import drained
 from controlroom.database.ending import Ended, Outcome, RollBack, Step, conclude, told
 from controlroom.database.marks import Checkpoints, Watermarks
 from controlroom.database.sources_async import AsyncSource
@@ -22,6 +21,7 @@ from controlroom.database.transaction import SavepointState, Transaction
 from controlroom.database.unit import Unit
 from controlroom.database.unit_of_work import log_end, log_failed_hook
 from controlroom.database.writes import WriteCount
+from controlroom.draining import drained
 from controlroom.errors import QueryError
 from controlroom.policy.flow import drive_async
 from controlroom.policy.watermark import WatermarkValue
@@ -178,9 +178,9 @@ class AsyncUnitOfWork:
             self._busy = False
             self._work.take_back_cancellation()
 
-    def _hurry(self, task: asyncio.Task[Any]) -> None:
+    def _hurry(self, statement: asyncio.Future[Any]) -> None:
         if self._awaits_rows:
-            task.cancel()  # it waits for the caller's rows, not for the database
+            statement.cancel()  # it waits for the caller's rows, not for the database
         else:
             self._work.cancel()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Protocol
 
-from controlroom.storage.threads import drained
+from controlroom.storage.threads import in_thread
 
 if TYPE_CHECKING:
     from controlroom.storage.files import ObjectReader, ObjectWriter
@@ -64,7 +64,7 @@ class AsyncThreadedWriter:
 
     async def write(self, data: Octets, /) -> int:
         """Write *data*, whole, and return its length in bytes."""
-        return await drained(self._file.write, data)
+        return await in_thread(self._file.write, data)
 
     def discard(self) -> None:
         """Leave the object as it was, when the block ends. What is written afterwards goes nowhere."""
@@ -84,8 +84,8 @@ class AsyncThreadedReader:
 
     async def read(self, size: int = -1, /) -> bytes:
         """Read up to *size* bytes, or all that is left."""
-        return await drained(self._file.read, size)
+        return await in_thread(self._file.read, size)
 
     async def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
         """Move to another position."""
-        return await drained(self._file.seek, offset, whence)
+        return await in_thread(self._file.seek, offset, whence)

@@ -22,7 +22,7 @@ from controlroom.storage.object_publisher import ObjectPublisher
 from controlroom.storage.objects import ObjectInfo, Receipt
 from controlroom.storage.paths import StrPath
 from controlroom.storage.sources import AsyncSource, check_source, chunks_of, octets
-from controlroom.storage.threads import drained
+from controlroom.storage.threads import in_thread
 
 __all__ = ["AsyncLocalStore"]
 
@@ -107,7 +107,7 @@ class AsyncLocalStore:
             file = ObjectWriter(ObjectSink(publisher.ref, publisher.append_some))
             try:
                 yield AsyncThreadedWriter(file)
-                await drained(file.close)
+                await in_thread(file.close)
             except BaseException as error:
                 file.discard()
                 if not isinstance(error, GeneratorExit):
@@ -125,20 +125,20 @@ class AsyncLocalStore:
 
         See `LocalStore.open`; ``async with store.open(key) as file: await file.read(65536)``.
         """
-        with await drained(self._objects.open, key) as file:
+        with await in_thread(self._objects.open, key) as file:
             yield AsyncThreadedReader(file)
 
     async def read_bytes(self, key: str, max_bytes: int | None = None) -> bytes:
         """Return the content of the object *key*."""
-        return await drained(self._objects.read_bytes, key, max_bytes)
+        return await in_thread(self._objects.read_bytes, key, max_bytes)
 
     async def stat(self, key: str) -> ObjectInfo:
         """Describe the object *key*."""
-        return await drained(self._objects.stat, key)
+        return await in_thread(self._objects.stat, key)
 
     async def exists(self, key: str) -> bool:
         """Tell whether there is an object *key*."""
-        return await drained(self._objects.exists, key)
+        return await in_thread(self._objects.exists, key)
 
     async def list(self, prefix: str = "") -> AsyncIterator[ObjectInfo]:
         """Yield every object whose key begins with *prefix*, which is a text and no folder.
@@ -146,7 +146,7 @@ class AsyncLocalStore:
         See `LocalStore.list`.
         """
         found = self._objects.list(prefix)
-        while some := await drained(lambda: [*islice(found, _LISTED_PER_HOP)]):
+        while some := await in_thread(lambda: [*islice(found, _LISTED_PER_HOP)]):
             for info in some:
                 yield info
 
@@ -155,7 +155,7 @@ class AsyncLocalStore:
 
         See `LocalStore.copy`.
         """
-        with _held(await drained(self._objects.copier, src, dst, if_absent=if_absent)) as publisher:
+        with _held(await in_thread(self._objects.copier, src, dst, if_absent=if_absent)) as publisher:
             flow = put(publisher.ref, if_absent=if_absent, durable=self._objects.durable)
             return self._objects.receipt(dst, publisher, await drive_async(flow, _in_thread(publisher.perform)))
 
@@ -173,7 +173,7 @@ class AsyncLocalStore:
 
         See `LocalStore.delete`.
         """
-        await drained(self._objects.delete, key, if_match)
+        await in_thread(self._objects.delete, key, if_match)
 
     async def aclose(self) -> None:
         """Let go of connections. Also at the end of ``with store:``. A local store has none."""
@@ -197,14 +197,14 @@ def _held(publisher: ObjectPublisher) -> Iterator[ObjectPublisher]:
 
 
 def _in_thread(perform: Callable[[Step], Any]) -> Callable[[Step], Awaitable[Any]]:
-    return lambda step: drained(perform, step)
+    return lambda step: in_thread(perform, step)
 
 
 async def _perform(publisher: ObjectPublisher, arriving: AsyncIterator[bytes] | None, step: Step) -> Any:
     """Perform *step* in a thread; an async source is asked for its chunks on the loop."""
     if arriving is not None and isinstance(step, CopyChunk):
         async for chunk in arriving:
-            if size_bytes := await drained(publisher.append, octets(chunk)):
+            if size_bytes := await in_thread(publisher.append, octets(chunk)):
                 return size_bytes
         return 0
-    return await drained(publisher.perform, step)
+    return await in_thread(publisher.perform, step)

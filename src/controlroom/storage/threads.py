@@ -8,28 +8,20 @@ from collections.abc import Callable
 from functools import partial
 from typing import ParamSpec, TypeVar
 
-__all__ = ["drained"]
+from controlroom.draining import drained
+
+__all__ = ["in_thread"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-async def drained(fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+async def in_thread(fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Return ``fn(*args, **kwargs)``, run in a thread that sees the caller's deadline and log context.
 
     A cancellation waits until *fn* has ended, and is delivered then: nobody undoes what is still being done. What *fn*
-    raised is then lost; cancelling was asked for.
+    raised is its cause.
     """
     call = partial(contextvars.copy_context().run, fn, *args, **kwargs)
     # A bare future: a task round it would itself be cancelled when the loop is torn down, and leave the thread behind.
-    running = asyncio.get_running_loop().run_in_executor(None, call)
-    try:
-        return await asyncio.shield(running)
-    except asyncio.CancelledError:
-        while not running.done():
-            try:
-                await asyncio.wait([running])
-            except asyncio.CancelledError:
-                continue  # one is on its way already
-        running.exception()  # seen: the loop would report it as never retrieved
-        raise
+    return await drained(asyncio.get_running_loop().run_in_executor(None, call))

@@ -7,13 +7,13 @@ from threading import Event, get_ident
 import pytest
 
 from controlroom.clock import current_deadline, deadline
-from controlroom.storage.threads import drained
+from controlroom.storage.threads import in_thread
 
 
 def test_work_is_done_in_another_thread_with_the_callers_context() -> None:
     async def main() -> None:
         with deadline(60) as outer:
-            assert await drained(lambda: (get_ident() != loop_thread, current_deadline())) == (True, outer)
+            assert await in_thread(lambda: (get_ident() != loop_thread, current_deadline())) == (True, outer)
 
     loop_thread = get_ident()
     asyncio.run(main())
@@ -21,9 +21,9 @@ def test_work_is_done_in_another_thread_with_the_callers_context() -> None:
 
 def test_arguments_and_errors_come_through() -> None:
     async def main() -> None:
-        assert await drained(int, "ff", base=16) == 255
+        assert await in_thread(int, "ff", base=16) == 255
         with pytest.raises(ValueError, match="invalid literal"):
-            await drained(int, "x")
+            await in_thread(int, "x")
 
     asyncio.run(main())
 
@@ -43,7 +43,7 @@ def cancelled_while_working(cancels: int, *, failing: bool = False) -> list[str]
     async def main() -> None:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _, context: happened.append(context["message"]))
-        task = asyncio.ensure_future(drained(work))
+        task = asyncio.ensure_future(in_thread(work))
         await loop.run_in_executor(None, begun.wait)
         for _ in range(cancels):
             task.cancel()
@@ -80,7 +80,7 @@ def test_the_end_of_the_loop_waits_for_the_work_too() -> None:
         happened.append("work ended")
 
     async def main() -> None:
-        task = asyncio.ensure_future(drained(work))
+        task = asyncio.ensure_future(in_thread(work))
         await asyncio.get_running_loop().run_in_executor(None, begun.wait)
         asyncio.get_running_loop().call_soon(may_end.set)
         task.add_done_callback(lambda _: happened.append("task ended"))

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from controlroom.database.draining import drained
+from controlroom.draining import drained
 
 
 async def cancelled_meanwhile(work, times=1, hurry=None):
