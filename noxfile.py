@@ -23,12 +23,17 @@ nox.options.reuse_venv = "yes"
 nox.options.download_python = "never"
 # Nox would fail under CI for each missing interpreter. Here it says which it skips; `require_an_interpreter` has the last word.
 nox.options.error_on_missing_interpreters = False
-nox.options.sessions = ["lint", "contracts", "typing", "docs", "tests", "lowest", "examples", "wheel"]
+nox.options.sessions = ["lint", "contracts", "typing", "docs", "tests", "lowest", "examples", "wheel", "airflow"]
 
 PYTHONS = ("3.11", "3.12", "3.13")
 ROOT = Path(__file__).parent
 PACKAGE = ROOT / "src" / "controlroom"
 PYTEST = ("pytest", "-q", "-n", "auto", "--dist", "worksteal")
+# Kills and state machines take half of the time and prove what no other version of Python or of a library changes: they
+# run on the first interpreter. `nox -s tests-3.13 -- tests` runs them on another.
+SHORTER = (*PYTEST, "--ignore=tests/faults", "--ignore=tests/stateful")
+# What the tests start that is no Python package: the program, and Debian's package of it.
+PROGRAMS = {"chromium": "chromium"}
 EXAMPLE_PATHS = [path for path in ("examples", "tests/docs") if (ROOT / path).is_dir()]
 
 # lint-imports tells a number that includes what is imported from elsewhere; the graph it draws knows our own modules.
@@ -144,16 +149,31 @@ def docs(session: nox.Session) -> None:
     session.log(f"{len(pages)} pages built")
 
 
+def install_programs(session: nox.Session) -> None:
+    """Install what the tests start and this machine lacks, where that may be done; elsewhere those tests say why they skip."""
+    missing = [package for program, package in PROGRAMS.items() if shutil.which(program) is None]
+    if not missing:
+        return
+    sudo = [] if os.geteuid() == 0 else ["sudo", "-n"]
+    if shutil.which("apt-get") is None or (sudo and shutil.which("sudo") is None):
+        session.warn(f"NOT INSTALLED: {', '.join(missing)}; the tests that need them skip")
+        return
+    apt = [*sudo, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq"]
+    session.run(*apt, "update", external=True, silent=True)
+    session.run(*apt, "install", "--yes", "--no-install-recommends", *missing, external=True, silent=True)
+
+
 @nox.session(python=PYTHONS if FOUND else None)  # nox skips what is missing; with nothing found, the body must say so
 def tests(session: nox.Session) -> None:
-    """The whole suite; on the first interpreter found, with branch coverage."""
+    """The suite: whole, with branch coverage, on the first interpreter found; without faults and state machines on others."""
     require_an_interpreter(session)
+    install_programs(session)
     session.install("--editable", ".[test]")
     if session.posargs:
         session.run("pytest", "-q", *session.posargs)
         return
     if session.python != FIRST:
-        session.run(*PYTEST)
+        session.run(*SHORTER)
         return
     data = Path(session.create_tmp()) / "coverage"
     measure(session, data, *PYTEST)
@@ -182,7 +202,14 @@ def lowest(session: nox.Session) -> None:
     )
     # The tools stay current; what is installed already satisfies them and stays low.
     session.run("uv", "pip", "install", "--python", str(Path(session.virtualenv.location)), "--editable", ".[test]")
-    session.run(*PYTEST, *session.posargs)
+    session.run(*SHORTER, *session.posargs)
+
+
+@nox.session(python=FIRST)
+def airflow(session: nox.Session) -> None:
+    """Tasks inside a real Airflow, in an environment of its own: it brings 130 packages."""
+    session.install("--editable", ".[airflow,test]")
+    session.run("pytest", "-q", "tests/airflow", *session.posargs)
 
 
 @nox.session(python=FIRST)
