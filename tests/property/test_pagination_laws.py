@@ -13,6 +13,7 @@ from controlroom.policy.flow import drive
 from controlroom.policy.pagination import (
     CursorPagination,
     FetchPage,
+    KeysetPagination,
     NextUrlPagination,
     OffsetPagination,
     PageNumberPagination,
@@ -208,3 +209,29 @@ def test_no_window_sees_more_than_the_limit_and_its_burst(
 
     for start in left:
         assert sum(start <= instant < start + per_s * (1 - 1e-9) for instant in left) <= requests + burst - 1
+
+
+@given(
+    st.lists(st.integers(-1000, 1000), unique=True, max_size=20),
+    st.integers(1, 6),
+    st.sampled_from(["after", "from", "ignored"]),
+    st.sampled_from(["up", "down"]),
+)
+def test_a_keyset_walk_yields_each_record_once_or_raises(keys: list[int], size: int, reads: str, order: str) -> None:
+    """Whatever the server takes the key for: nothing is lost or doubled without a word."""
+    listed = sorted(keys, reverse=order == "down")
+
+    def answer(request: PageRequest) -> Any:
+        asked = request.params.get("key")
+        if asked is None or reads == "ignored":
+            rest = listed
+        else:
+            behind = (lambda key: key < asked) if order == "down" else (lambda key: key > asked)
+            rest = [key for key in listed if behind(key) or (reads == "from" and key == asked)]
+        return [{"id": key} for key in rest[:size]]
+
+    records, _, error = walked(Walk(PageRequest("GET", HERE), KeysetPagination("key", "id"), records=None), answer)
+
+    handed_out = [record["id"] for record in records]
+    assert len(set(handed_out)) == len(handed_out)
+    assert error is not None or sorted(handed_out) == sorted(keys)

@@ -15,6 +15,7 @@ from controlroom.http.messages import Headers, Request, Response
 from controlroom.http.timeouts import Timeouts
 from controlroom.policy.pagination import (
     CursorPagination,
+    KeysetPagination,
     LinkHeaderPagination,
     NextUrlPagination,
     OffsetPagination,
@@ -40,6 +41,7 @@ __all__ = [
     "CursorPagination",
     "Endpoint",
     "Headers",
+    "KeysetPagination",
     "LinkHeaderPagination",
     "NextUrlPagination",
     "OffsetPagination",

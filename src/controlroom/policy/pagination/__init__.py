@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from controlroom.policy.pagination.counting import OffsetPagination, PageNumberPagination
+from controlroom.policy.pagination.keyset import KeysetPagination
 from controlroom.policy.pagination.pages import Page, PageRequest, PageResponse
 from controlroom.policy.pagination.paths import Path
 from controlroom.policy.pagination.styles import (
@@ -17,6 +18,7 @@ from controlroom.policy.pagination.walk import FetchPage, Walk, WalkReport
 __all__ = [
     "CursorPagination",
     "FetchPage",
+    "KeysetPagination",
     "LinkHeaderPagination",
     "NextUrlPagination",
     "OffsetPagination",

@@ -17,6 +17,7 @@ from controlroom.policy.pagination.checkpoint import Position, fingerprint, rest
 from controlroom.policy.pagination.counting import OffsetPagination, PageNumberPagination, stated_number
 from controlroom.policy.pagination.extraction import records_in
 from controlroom.policy.pagination.guards import Guards
+from controlroom.policy.pagination.keyset import KeysetPagination
 from controlroom.policy.pagination.pages import Page, PageRequest, PageResponse
 from controlroom.policy.pagination.paths import MISSING, Path, has_no_parent, value_at
 from controlroom.policy.pagination.styles import CursorPagination, NextUrlPagination, Pagination
@@ -212,7 +213,7 @@ def _missing_path(pagination: Pagination, body: Any) -> str | None:
 
 def _begins_midway(start: PageRequest, first: PageRequest, pagination: Pagination) -> bool:
     """Tell whether the caller chose another page to begin with: then no total can be compared."""
-    if not isinstance(pagination, CursorPagination | OffsetPagination | PageNumberPagination):
+    if not isinstance(pagination, CursorPagination | KeysetPagination | OffsetPagination | PageNumberPagination):
         return False
     chosen = start.value(pagination.param)
     if chosen is None:
