@@ -13,6 +13,7 @@ from controlroom.http.client_async import AsyncApiClient
 from controlroom.http.endpoint import AsyncBoundEndpoint, BoundEndpoint, Endpoint
 from controlroom.http.messages import Headers, Request, Response
 from controlroom.http.timeouts import Timeouts
+from controlroom.policy.circuit import CircuitBreaker
 from controlroom.policy.pagination import (
     CursorPagination,
     KeysetPagination,
@@ -38,6 +39,7 @@ __all__ = [
     "BearerAuth",
     "BoundEndpoint",
     "CallOptions",
+    "CircuitBreaker",
     "CursorPagination",
     "Endpoint",
     "Headers",

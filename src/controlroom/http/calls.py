@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypedDict
 
-from controlroom.errors import ControlRoomError, DataError, Disposition, ExternalAPIError
+from controlroom.errors import CircuitOpenError, ControlRoomError, DataError, Disposition, ExternalAPIError
 from controlroom.http.messages import Headers
 from controlroom.redaction import redact_text
 
@@ -69,7 +69,8 @@ class Call:
         """Tell whether this call may be sent again after *error*."""
         if not isinstance(error, ExternalAPIError):
             return False
-        return self.is_repeatable or getattr(error, "sent", "unknown") == "no"
+        unsent = isinstance(error, CircuitOpenError) or getattr(error, "sent", "unknown") == "no"
+        return self.is_repeatable or unsent
 
     def disposition(self, sent: Sent) -> Disposition | None:
         """Return what an interrupted call leaves behind: None where the error's own disposition holds."""

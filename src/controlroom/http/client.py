@@ -17,6 +17,7 @@ from controlroom.http.engine import Engine
 from controlroom.http.exchange import exchange
 from controlroom.http.messages import Headers, Response
 from controlroom.http.timeouts import Timeouts
+from controlroom.policy.circuit import CircuitBreaker
 from controlroom.policy.flow import drive
 from controlroom.policy.pagination import FetchPage, Page, PageResponse, Walk
 from controlroom.policy.rate_limit import RateLimit
@@ -38,6 +39,7 @@ class ApiClient:
         timeouts: For each phase, and for a whole call.
         retry: How failed calls are repeated; None: not at all.
         rate_limit: How fast requests may leave; share one between clients to have them counted together.
+        circuit: Stops asking an origin that fails too often; share one between clients to have calls counted together.
         max_response_bytes: The largest body let in, after decompression.
         allowed_hosts: Hosts ("cdn.example.com", "10.0.0.7:8080") that links and redirects may lead to, without
             credentials.
@@ -66,6 +68,7 @@ class ApiClient:
         timeouts: Timeouts | None = None,
         retry: RetryPolicy | None = RetryPolicy(),  # noqa: B008 - immutable
         rate_limit: RateLimit | None = None,
+        circuit: CircuitBreaker | None = None,
         max_response_bytes: int = 64 * 2**20,
         allowed_hosts: Iterable[str] | None = None,
         transport: library.BaseTransport | None = None,
@@ -78,6 +81,7 @@ class ApiClient:
             timeouts=Timeouts() if timeouts is None else timeouts,
             retry=RetryPolicy(attempts=1) if retry is None else retry,
             rate_limit=rate_limit,
+            circuit=circuit,
             max_response_bytes=max_response_bytes,
             allowed_hosts=hosts(allowed_hosts),
         )
@@ -95,6 +99,7 @@ class ApiClient:
             APIStatusError: The answer has a status of 400 or more.
             APIConnectionError: No connection, or it was lost.
             APITimeoutError: A phase, or the whole call, took too long.
+            CircuitOpenError: The circuit of this origin is open, and no time is left to wait for it.
             APIContractError: The answer is too large, not coded as it says, or a redirect to another origin.
             DeadlineExceededError: The ambient deadline had passed, or leaves no time for the rate limit.
             ConfigError: An argument cannot be sent, or the client is closed.

@@ -17,6 +17,7 @@ from controlroom.http.engine_async import AsyncEngine
 from controlroom.http.exchange import exchange
 from controlroom.http.messages import Headers, Response
 from controlroom.http.timeouts import Timeouts
+from controlroom.policy.circuit import CircuitBreaker
 from controlroom.policy.flow import drive_async
 from controlroom.policy.pagination import FetchPage, Page, PageResponse, Walk
 from controlroom.policy.rate_limit import RateLimit
@@ -48,6 +49,7 @@ class AsyncApiClient:
         timeouts: Timeouts | None = None,
         retry: RetryPolicy | None = RetryPolicy(),  # noqa: B008 - immutable
         rate_limit: RateLimit | None = None,
+        circuit: CircuitBreaker | None = None,
         max_response_bytes: int = 64 * 2**20,
         allowed_hosts: Iterable[str] | None = None,
         transport: library.AsyncBaseTransport | None = None,
@@ -60,6 +62,7 @@ class AsyncApiClient:
             timeouts=Timeouts() if timeouts is None else timeouts,
             retry=RetryPolicy(attempts=1) if retry is None else retry,
             rate_limit=rate_limit,
+            circuit=circuit,
             max_response_bytes=max_response_bytes,
             allowed_hosts=hosts(allowed_hosts),
         )

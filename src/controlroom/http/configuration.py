@@ -13,6 +13,7 @@ from controlroom.http.auth import Auth, revealed
 from controlroom.http.calls import Call, CallOptions, encoded
 from controlroom.http.messages import Headers, Request, is_token
 from controlroom.http.timeouts import Timeouts
+from controlroom.policy.circuit import CircuitBreaker
 from controlroom.policy.pagination import PageRequest
 from controlroom.policy.rate_limit import RateLimit
 from controlroom.redaction import is_sensitive_name, register_secret
@@ -35,6 +36,7 @@ _KINDS: Final[tuple[tuple[str, Any, str], ...]] = (
     ("timeouts", Timeouts, "Timeouts(total_s=30.0), or None for the usual ones"),
     ("retry", RetryPolicy, "RetryPolicy(attempts=3), or None to try once"),
     ("rate_limit", RateLimit | None, "RateLimit(10, per_s=1.0), or None for no limit"),
+    ("circuit", CircuitBreaker | None, "CircuitBreaker(), or None for none"),
     ("max_response_bytes", int, "a number of bytes"),
 )
 
@@ -54,6 +56,7 @@ class Configuration:
     timeouts: Timeouts = field(default_factory=Timeouts)
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     rate_limit: RateLimit | None = None
+    circuit: CircuitBreaker | None = None
     max_response_bytes: int = 64 * 2**20
     allowed_hosts: frozenset[str] = frozenset()
     origin: Origin = field(init=False)

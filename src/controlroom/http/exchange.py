@@ -12,6 +12,7 @@ from controlroom.clock import current_deadline, monotonic_s
 from controlroom.errors import APIContractError, APIStatusError
 from controlroom.http.body import BodySink
 from controlroom.http.calls import Call
+from controlroom.http.circuits import through_circuit
 from controlroom.http.classify import error_of_status, translated
 from controlroom.http.configuration import Configuration
 from controlroom.http.messages import Request, Response
@@ -54,12 +55,13 @@ def exchange(call: Call, configuration: Configuration) -> Flow[Pause | Send, Res
         APITimeoutError: A phase, or the whole, took too long.
         APIStatusError: A status of 400 or more.
         APIContractError: Too large, not coded as it says, or redirected too often or to another origin.
+        CircuitOpenError: This origin failed too often a moment ago. Nothing was sent.
         DeadlineExceededError: The rate limit leaves no place before the deadline. Nothing was sent.
     """
     url = call.url
     for _ in range(_MAX_REDIRECTS + 1):
-        yield from _turn(call, configuration)
-        response = yield from _answer(call, url, configuration)
+        asking = _asked(call, url, configuration)
+        response = yield from through_circuit(configuration.circuit, call, url, asking)
         if response.status_code >= _FIRST_ERROR:
             raise _error(call, response, configuration)
         target = _target(call, response)
@@ -71,6 +73,11 @@ def exchange(call: Call, configuration: Configuration) -> Flow[Pause | Send, Res
         url = target
     message = f"{call.what} was redirected more than {_MAX_REDIRECTS} times."
     raise APIContractError(message, method=call.method, url=url)
+
+
+def _asked(call: Call, url: str, configuration: Configuration) -> Flow[Pause | Send, Response]:
+    yield from _turn(call, configuration)
+    return (yield from _answer(call, url, configuration))
 
 
 def _turn(call: Call, configuration: Configuration) -> Flow[Pause | Send, None]:

@@ -1,0 +1,69 @@
+"""A call through the circuit of its origin: refused while that is open, and reported when it ends."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from controlroom.clock import monotonic_s
+from controlroom.errors import APIConnectionError, APITimeoutError, CircuitOpenError
+from controlroom.http.addresses import origin_of
+from controlroom.http.calls import Call
+from controlroom.http.messages import Response
+from controlroom.logs import get_logger
+from controlroom.policy.circuit import Change, CircuitBreaker
+from controlroom.policy.flow import Flow
+
+__all__ = ["through_circuit"]
+
+StepT = TypeVar("StepT")
+
+_SERVER_ERROR = 500
+_NOT_IMPLEMENTED = 501
+_OUR_OWN_HURRY = ("pool", "total")  # phases that end by our limits, however well the server is
+
+_log = get_logger(__name__)
+
+
+def through_circuit(
+    circuit: CircuitBreaker | None, call: Call, url: str, answer: Flow[StepT, Response]
+) -> Flow[StepT, Response]:
+    """Drive *answer*, one request to *url*, if its circuit lets it through.
+
+    Raises:
+        CircuitOpenError: It does not. Nothing was sent.
+    """
+    if circuit is None:
+        return (yield from answer)
+    origin = str(origin_of(url))
+    if (wait_s := circuit.admit(origin, monotonic_s())) > 0:
+        answer.close()
+        raise _refused(call, origin, wait_s)
+    try:
+        response = yield from answer
+    except (APIConnectionError, APITimeoutError) as error:
+        if getattr(error, "phase", None) in _OUR_OWN_HURRY:
+            circuit.abandon(origin)
+        else:
+            _report(circuit, origin, succeeded=False)
+        raise
+    except BaseException:
+        circuit.abandon(origin)
+        raise
+    _report(circuit, origin, succeeded=response.status_code < _SERVER_ERROR or response.status_code == _NOT_IMPLEMENTED)
+    return response
+
+
+def _report(circuit: CircuitBreaker, origin: str, *, succeeded: bool) -> None:
+    change = circuit.report(origin, monotonic_s(), succeeded=succeeded)
+    if change is Change.OPENED:
+        _log.warning("circuit_opened", origin=origin, open_s=circuit.open_s)
+    elif change is Change.CLOSED:
+        _log.info("circuit_closed", origin=origin)
+
+
+def _refused(call: Call, origin: str, wait_s: float) -> CircuitOpenError:
+    message = (
+        f"{call.what} was not sent: the circuit of {origin} is open after too many failures, and lets a probe through in "
+        f"{wait_s:.1f} s."
+    )
+    return CircuitOpenError(message, method=call.method, url=call.url, retry_after_s=wait_s)
