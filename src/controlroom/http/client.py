@@ -38,7 +38,8 @@ class ApiClient:
         params: Added to every request's query; treated as *headers* are.
         timeouts: For each phase, and for a whole call.
         retry: How failed calls are repeated; None: not at all.
-        rate_limit: How fast requests may leave; share one between clients to have them counted together.
+        rate_limit: How fast requests may leave; share one between clients to have them counted together. With or without
+            one, what the server says in Retry-After, RateLimit and X-RateLimit fields holds for the whole client.
         circuit: Stops asking an origin that fails too often; share one between clients to have calls counted together.
         max_response_bytes: The largest body let in, after decompression.
         allowed_hosts: Hosts ("cdn.example.com", "10.0.0.7:8080") that links and redirects may lead to, without

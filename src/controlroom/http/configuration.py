@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Unpack
@@ -60,6 +61,7 @@ class Configuration:
     max_response_bytes: int = 64 * 2**20
     allowed_hosts: frozenset[str] = frozenset()
     origin: Origin = field(init=False)
+    pace: RateLimit = field(init=False, repr=False)
     secret_params: Mapping[str, Any] = field(init=False, repr=False)
     secrets: frozenset[str] = field(init=False, repr=False)
 
@@ -72,6 +74,7 @@ class Configuration:
         hidden = _credentials({**self.headers, **self.params})
         derived = {
             "origin": _own_origin(self.base_url),
+            "pace": self.rate_limit or RateLimit(math.inf),
             "headers": Headers({name: hidden.get(name, value) for name, value in self.headers.items()}),
             "params": {name: value for name, value in self.params.items() if name not in hidden},
             "secret_params": {name: hidden[name] for name in self.params if name in hidden},

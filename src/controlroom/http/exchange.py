@@ -8,17 +8,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from controlroom.clock import current_deadline, monotonic_s
+from controlroom.clock import current_deadline, monotonic_s, utcnow
 from controlroom.errors import APIContractError, APIStatusError
+from controlroom.http.addresses import origin_of
 from controlroom.http.body import BodySink
 from controlroom.http.calls import Call
 from controlroom.http.circuits import through_circuit
 from controlroom.http.classify import error_of_status, translated
 from controlroom.http.configuration import Configuration
 from controlroom.http.messages import Request, Response
+from controlroom.http.retry_after import http_date
 from controlroom.logs import get_logger
 from controlroom.policy.flow import Flow, StepFailed
 from controlroom.policy.pagination.pages import absolute
+from controlroom.policy.quota import quotas_in
 from controlroom.redaction import redact_text
 
 __all__ = ["Pause", "Send", "exchange"]
@@ -82,14 +85,11 @@ def _asked(call: Call, url: str, configuration: Configuration) -> Flow[Pause | S
 
 def _turn(call: Call, configuration: Configuration) -> Flow[Pause | Send, None]:
     """Wait for a free place under the rate limit; nothing is taken where it would come after the deadline."""
-    deadline, limit = current_deadline(), configuration.rate_limit
-    if deadline is not None:
-        deadline.require(call.what)
-    if limit is None:
-        return
+    deadline, limit = current_deadline(), configuration.pace
     if deadline is None:
         wait_s = limit.reserve(monotonic_s())
     else:
+        deadline.require(call.what)
         wait_s = limit.reserve(monotonic_s(), deadline.remaining_s())
         deadline.require(f"{call.what} (waiting for the rate limit)", wait_s)
     if wait_s > 0:
@@ -104,7 +104,7 @@ def _answer(call: Call, url: str, configuration: Configuration) -> Flow[Pause | 
         yield Send(request, configuration.timeouts.cut_to(current_deadline()), sink)
     except StepFailed as failed:
         if isinstance(failed.error, Exception) and sink.has_failed_status:
-            return sink.response()  # its body is cut short, but the status tells what happened
+            return _heeded(sink.response(), url, configuration)  # its body is cut short, but the status tells enough
         if error := translated(failed.error, call):
             raise error from failed.error
         raise
@@ -116,13 +116,21 @@ def _answer(call: Call, url: str, configuration: Configuration) -> Flow[Pause | 
         status_code=response.status_code,
         elapsed_s=round(monotonic_s() - began_at_s, 3),
     )
+    return _heeded(response, url, configuration)
+
+
+def _heeded(response: Response, url: str, configuration: Configuration) -> Response:
+    """Let what the server says about its limits hold for all requests to it."""
+    quotas = quotas_in(response.headers, lambda: http_date(response.headers.get("date", "")) or utcnow())
+    if quotas and origin_of(url) == configuration.origin:
+        configuration.pace.heed(quotas, monotonic_s())
     return response
 
 
 def _error(call: Call, response: Response, configuration: Configuration) -> APIStatusError:
     error = error_of_status(call, response)
-    if configuration.rate_limit is not None and error.retry_after_s is not None:
-        configuration.rate_limit.hold(monotonic_s() + error.retry_after_s)
+    if error.retry_after_s is not None:
+        configuration.pace.hold(monotonic_s() + error.retry_after_s)
     return error
 
 

@@ -37,6 +37,7 @@ from controlroom.http import (
     BearerAuth,
     CursorPagination,
     Endpoint,
+    LinkHeaderPagination,
     NextUrlPagination,
     PageNumberPagination,
     RateLimit,
@@ -658,6 +659,39 @@ def test_a_place_that_comes_after_the_deadline_is_not_waited_for(colour: str, ma
 
     assert type(error) is DeadlineExceededError
     assert (error.needed_s, manual.sleeps, len(server.seen)) == (100.0, [], 1)
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("limited", [False, True])
+def test_a_server_that_takes_no_more_is_left_alone_until_it_does(
+    colour: str, limited: bool, manual: ManualClock
+) -> None:
+    limit = RateLimit(1000) if limited else None
+    used_up = httpx.Response(200, json=[1], headers={"RateLimit": '"default";r=0;t=20', "Link": '</v1/y>; rel="next"'})
+    server = Recorder(lambda _: used_up, lambda _: httpx.Response(200, json=[2]))
+
+    outcome = walk(
+        colour,
+        BASE,
+        Endpoint("/x", pagination=LinkHeaderPagination()),
+        transport=httpx.MockTransport(server),
+        rate_limit=limit,
+    )
+
+    assert (outcome.error, outcome.records) == (None, [1, 2])
+    assert manual.sleeps == [20.0]
+
+
+def test_what_a_foreign_host_says_about_its_limits_does_not_hold_back_ours(manual: ManualClock) -> None:
+    elsewhere = httpx.Response(200, json=[2], headers={"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "20"})
+    link = {"Link": '<https://cdn.example.com/y>; rel="next"'}
+    server = Recorder(lambda _: httpx.Response(200, json=[1], headers=link), lambda _: elsewhere, ok)
+
+    with ApiClient(BASE, transport=httpx.MockTransport(server), allowed_hosts=["cdn.example.com"]) as api:
+        assert list(api.records(Endpoint("/x", pagination=LinkHeaderPagination()))) == [1, 2]
+        api.get("/z")
+
+    assert manual.sleeps == []
 
 
 def test_retry_after_holds_back_everybody_who_shares_the_limit(manual: ManualClock) -> None:
