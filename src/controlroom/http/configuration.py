@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Unpack
 
 import controlroom
-from controlroom.errors import ConfigError
+from controlroom.errors import ConfigError, ControlRoomError
 from controlroom.http.addresses import Origin, joined, origin_of, with_query, without_query
 from controlroom.http.auth import Auth, revealed
 from controlroom.http.calls import Call, CallOptions, encoded
@@ -122,7 +122,13 @@ class Configuration:
     def retry_for(self, call: Call) -> RetryPolicy:
         """Return the policy under which *call* is tried: the user's, narrowed to what may be sent twice."""
         asked = self.retry.only_if
-        only_if = call.may_retry if asked is None else lambda error: call.may_retry(error) and asked(error)
+        is_sign_in: Callable[[str | None], bool] = getattr(self.auth, "owns", lambda _: False)
+
+        def may_retry(error: ControlRoomError) -> bool:
+            # Where already the sign-in failed, nothing of the call itself was sent.
+            return call.may_retry(error) or is_sign_in(getattr(error, "url", None))
+
+        only_if = may_retry if asked is None else lambda error: may_retry(error) and asked(error)
         return replace(self.retry, only_if=only_if, what=call.what)
 
     def outgoing(self, call: Call, url: str) -> Request:

@@ -11,8 +11,8 @@ from controlroom.errors import ConfigError
 from controlroom.http import library
 from controlroom.http.addresses import Origin, origin_of
 from controlroom.http.deadline_sockets import cut_to_deadlines
-from controlroom.http.exchange import Pause, Send
 from controlroom.http.proxies import proxy_for
+from controlroom.http.steps import Pause, Send
 
 __all__ = ["Engine"]
 

@@ -5,7 +5,6 @@ Both colours drive it; retries are around it, so that the body's end belongs to 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Final
 
 from controlroom.clock import current_deadline, monotonic_s, utcnow
@@ -16,38 +15,25 @@ from controlroom.http.calls import Call
 from controlroom.http.circuits import through_circuit
 from controlroom.http.classify import error_of_status, translated
 from controlroom.http.configuration import Configuration
-from controlroom.http.messages import Request, Response
+from controlroom.http.messages import Response
 from controlroom.http.retry_after import http_date
+from controlroom.http.signing_in import rejected, signed_in
+from controlroom.http.steps import Pause, Send
 from controlroom.logs import get_logger
 from controlroom.policy.flow import Flow, StepFailed
 from controlroom.policy.pagination.pages import absolute
 from controlroom.policy.quota import quotas_in
 from controlroom.redaction import redact_text
 
-__all__ = ["Pause", "Send", "exchange"]
+__all__ = ["exchange"]
 
 _MAX_REDIRECTS: Final = 5
 _FOLLOWED: Final = ("GET", "HEAD")
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
+_UNAUTHORIZED: Final = 401
 _FIRST_ERROR: Final = 400
 
 _log = get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Pause:
-    """Wait *wait_s* seconds."""
-
-    wait_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """Send *request* and let *sink* take the answer, each phase within its timeout (library's names, seconds)."""
-
-    request: Request = field(repr=False)  # its URL may carry a key
-    timeouts: dict[str, float]
-    sink: BodySink
 
 
 def exchange(call: Call, configuration: Configuration) -> Flow[Pause | Send, Response]:
@@ -61,10 +47,14 @@ def exchange(call: Call, configuration: Configuration) -> Flow[Pause | Send, Res
         CircuitOpenError: This origin failed too often a moment ago. Nothing was sent.
         DeadlineExceededError: The rate limit leaves no place before the deadline. Nothing was sent.
     """
-    url = call.url
+    url, token_renewed = call.url, False
     for _ in range(_MAX_REDIRECTS + 1):
+        token = yield from signed_in(configuration)
         asking = _asked(call, url, configuration)
         response = yield from through_circuit(configuration.circuit, call, url, asking)
+        if response.status_code == _UNAUTHORIZED and not token_renewed and rejected(token, url, configuration):
+            token_renewed = True
+            continue
         if response.status_code >= _FIRST_ERROR:
             raise _error(call, response, configuration)
         target = _target(call, response)

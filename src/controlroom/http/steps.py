@@ -1,0 +1,26 @@
+"""What an exchange asks its driver to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from controlroom.http.body import BodySink
+from controlroom.http.messages import Request
+
+__all__ = ["Pause", "Send"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Wait *wait_s* seconds."""
+
+    wait_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send *request* and let *sink* take the answer, each phase within its timeout (library's names, seconds)."""
+
+    request: Request = field(repr=False)  # its URL may carry a key
+    timeouts: dict[str, float]
+    sink: BodySink
