@@ -7,6 +7,7 @@ No type of httpx is part of the public surface, except for ``transport=``.
 from __future__ import annotations
 
 from controlroom.http.auth import ApiKeyAuth, Auth, BasicAuth, BearerAuth
+from controlroom.http.aws_auth import AwsSigV4Auth
 from controlroom.http.calls import CallOptions
 from controlroom.http.client import ApiClient
 from controlroom.http.client_async import AsyncApiClient
@@ -36,6 +37,7 @@ __all__ = [
     "AsyncApiClient",
     "AsyncBoundEndpoint",
     "Auth",
+    "AwsSigV4Auth",
     "BasicAuth",
     "BearerAuth",
     "BoundEndpoint",
