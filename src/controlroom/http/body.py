@@ -81,6 +81,9 @@ class BodySink:
             raise self._broken_contract(str(error), "cannot be decompressed") from error
         return True
 
+    async def settle(self) -> None:
+        """Wait until what was fed is dealt with; here it is at once."""
+
     def end(self) -> None:
         """Judge the whole.
 

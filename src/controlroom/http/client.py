@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from controlroom.clock import deadline, monotonic_s
 from controlroom.http import library, walks
 from controlroom.http.auth import Auth
 from controlroom.http.calls import Call, CallOptions
 from controlroom.http.configuration import Configuration, hosts
+from controlroom.http.download_targets import Target
+from controlroom.http.downloads import Download, DownloadSink, log_download
 from controlroom.http.endpoint import BoundEndpoint, Endpoint
 from controlroom.http.engine import Engine
 from controlroom.http.exchange import exchange
@@ -22,6 +24,11 @@ from controlroom.policy.flow import drive
 from controlroom.policy.pagination import FetchPage, Page, PageResponse, Walk
 from controlroom.policy.rate_limit import RateLimit
 from controlroom.retrying import RetryPolicy
+
+if TYPE_CHECKING:
+    import os
+
+    from controlroom.storage import ObjectStore, Receipt
 
 __all__ = ["ApiClient"]
 
@@ -130,6 +137,68 @@ class ApiClient:
     def delete(self, path: str, **options: Unpack[CallOptions]) -> Response:
         """Send a DELETE request; see `request`."""
         return self.request("DELETE", path, **options)
+
+    def download(
+        self,
+        path: str,
+        *,
+        to: str | os.PathLike[str] | ObjectStore,
+        key: str | None = None,
+        params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        if_absent: bool = False,
+        sha256: str | None = None,
+        max_bytes: int | None = None,
+        total_s: float = 3600.0,
+    ) -> Receipt:
+        """Write what *path* answers to a file or into a store: whole, or not at all.
+
+        Args:
+            path: As in `request`.
+            to: A path, in a folder that exists, or an object store …
+            key: … and the object's name in it.
+            params: Added to the query.
+            headers: For this call, on top of the client's.
+            if_absent: Only if there is no such object yet.
+            sha256: What the content has to have, in hexadecimal. A digest that the server states is verified anyway.
+            max_bytes: The most that is let in; None: whatever comes.
+            total_s: For the whole download; ``timeouts.total_s`` does not count here, each phase's limit does.
+
+        Raises:
+            ChecksumMismatchError: The content is not what was promised.
+            ObjectExistsError: *if_absent*, and it is there.
+            APIContractError: The answer is longer than allowed, or no content.
+            ConfigError: An argument is impossible.
+            FileOperationError: It cannot be written, as the store says.
+            ExternalAPIError: As `request` raises it.
+
+        Guarantees:
+            After any of these, and after a crash at any point, the target is as it was. What breaks off goes on where it
+            was (Range, If-Range) if the server names the content by a strong validator, and begins again otherwise; a
+            content that changes meanwhile begins again too. Holds one piece in memory.
+            Not promised: going on in another process.
+        """
+        call = self._configuration.call("GET", path, params=params, headers=headers)
+        download, target = Download(call, max_bytes, sha256), Target(to, key, if_absent=if_absent)
+        began_s = monotonic_s()
+        try:
+            with deadline(total_s):
+                self._configuration.retry_for(call).call(self._try_download, download, target)
+                download.verify()
+            receipt = target.publish()
+        except BaseException:
+            target.forget()
+            raise
+        log_download(download, receipt, began_s)
+        return receipt
+
+    def _try_download(self, download: Download, target: Target) -> None:
+        if download.is_complete:
+            return
+        sink = partial(DownloadSink, download=download, emit=target.write)
+        with download.past_the_end_begins_again():
+            answer = drive(exchange(download.next_call(), self._configuration, sink), self._engine.perform)
+        download.require_content(answer)
 
     def records(
         self, endpoint: Endpoint[RecordT], *, params: Mapping[str, Any] | None = None, **path: object

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Mapping
 from functools import partial
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from controlroom.clock import deadline, monotonic_s
 from controlroom.http import library, walks
 from controlroom.http.auth import Auth
 from controlroom.http.calls import Call, CallOptions
 from controlroom.http.configuration import Configuration, hosts
+from controlroom.http.download_targets import AsyncTarget
+from controlroom.http.downloads import Download, DownloadSink, log_download
 from controlroom.http.endpoint import AsyncBoundEndpoint, Endpoint
 from controlroom.http.engine_async import AsyncEngine
 from controlroom.http.exchange import exchange
@@ -22,6 +24,11 @@ from controlroom.policy.flow import drive_async
 from controlroom.policy.pagination import FetchPage, Page, PageResponse, Walk
 from controlroom.policy.rate_limit import RateLimit
 from controlroom.retrying import RetryPolicy
+
+if TYPE_CHECKING:
+    import os
+
+    from controlroom.storage import AsyncObjectStore, Receipt
 
 __all__ = ["AsyncApiClient"]
 
@@ -94,6 +101,45 @@ class AsyncApiClient:
     async def delete(self, path: str, **options: Unpack[CallOptions]) -> Response:
         """Send a DELETE request; see `request`."""
         return await self.request("DELETE", path, **options)
+
+    async def download(
+        self,
+        path: str,
+        *,
+        to: str | os.PathLike[str] | AsyncObjectStore,
+        key: str | None = None,
+        params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        if_absent: bool = False,
+        sha256: str | None = None,
+        max_bytes: int | None = None,
+        total_s: float = 3600.0,
+    ) -> Receipt:
+        """Write what *path* answers to a file or into a store: whole, or not at all.
+
+        See `ApiClient.download`.
+        """
+        call = self._configuration.call("GET", path, params=params, headers=headers)
+        download, target = Download(call, max_bytes, sha256), AsyncTarget(to, key, if_absent=if_absent)
+        began_s = monotonic_s()
+        try:
+            with deadline(total_s):
+                await self._configuration.retry_for(call).acall(self._try_download, download, target)
+                download.verify()
+            receipt = await target.publish()
+        except BaseException:
+            await target.forget()
+            raise
+        log_download(download, receipt, began_s)
+        return receipt
+
+    async def _try_download(self, download: Download, target: AsyncTarget) -> None:
+        if download.is_complete:
+            return
+        sink = partial(DownloadSink, download=download, emit=target.write, settle=target.settle)
+        with download.past_the_end_begins_again():
+            answer = await drive_async(exchange(download.next_call(), self._configuration, sink), self._engine.perform)
+        download.require_content(answer)
 
     def records(
         self, endpoint: Endpoint[RecordT], *, params: Mapping[str, Any] | None = None, **path: object

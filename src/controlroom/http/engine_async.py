@@ -53,7 +53,9 @@ class AsyncEngine:
             if hasattr(pieces, "aclose"):  # an async generator left in its middle waits for the garbage collector
                 await cleanup.enter_async_context(aclosing(pieces))
             async for piece in pieces:
-                if not step.sink.feed(piece):
+                wanted = step.sink.feed(piece)
+                await step.sink.settle()
+                if not wanted:
                     break
             step.sink.end()
 

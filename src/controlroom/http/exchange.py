@@ -5,6 +5,7 @@ Both colours drive it; retries are around it, so that the body's end belongs to 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from controlroom.clock import current_deadline, monotonic_s, utcnow
@@ -25,7 +26,7 @@ from controlroom.policy.pagination.pages import absolute
 from controlroom.policy.quota import quotas_in
 from controlroom.redaction import redact_text
 
-__all__ = ["exchange"]
+__all__ = ["NewSink", "exchange"]
 
 _MAX_REDIRECTS: Final = 5
 _FOLLOWED: Final = ("GET", "HEAD")
@@ -36,7 +37,11 @@ _FIRST_ERROR: Final = 400
 _log = get_logger(__name__)
 
 
-def exchange(call: Call, configuration: Configuration) -> Flow[Pause | Send, Response]:
+NewSink = Callable[[Call, str, int], BodySink]
+"""Makes what takes the answer to a call, from a URL, of at most so many bytes."""
+
+
+def exchange(call: Call, configuration: Configuration, new_sink: NewSink = BodySink) -> Flow[Pause | Send, Response]:
     """Make one try of *call*.
 
     Raises:
@@ -50,7 +55,7 @@ def exchange(call: Call, configuration: Configuration) -> Flow[Pause | Send, Res
     url, token_renewed = call.url, False
     for _ in range(_MAX_REDIRECTS + 1):
         token = yield from signed_in(configuration)
-        asking = _asked(call, url, configuration)
+        asking = _asked(call, url, configuration, new_sink)
         response = yield from through_circuit(configuration.circuit, call, url, asking)
         if response.status_code == _UNAUTHORIZED and not token_renewed and rejected(token, url, configuration):
             token_renewed = True
@@ -68,9 +73,9 @@ def exchange(call: Call, configuration: Configuration) -> Flow[Pause | Send, Res
     raise APIContractError(message, method=call.method, url=url)
 
 
-def _asked(call: Call, url: str, configuration: Configuration) -> Flow[Pause | Send, Response]:
+def _asked(call: Call, url: str, configuration: Configuration, new_sink: NewSink) -> Flow[Pause | Send, Response]:
     yield from _turn(call, configuration)
-    return (yield from _answer(call, url, configuration))
+    return (yield from _answer(call, url, configuration, new_sink))
 
 
 def _turn(call: Call, configuration: Configuration) -> Flow[Pause | Send, None]:
@@ -86,8 +91,8 @@ def _turn(call: Call, configuration: Configuration) -> Flow[Pause | Send, None]:
         yield Pause(wait_s)
 
 
-def _answer(call: Call, url: str, configuration: Configuration) -> Flow[Pause | Send, Response]:
-    sink = BodySink(call, url, configuration.max_response_bytes)
+def _answer(call: Call, url: str, configuration: Configuration, new_sink: NewSink) -> Flow[Pause | Send, Response]:
+    sink = new_sink(call, url, configuration.max_response_bytes)
     request = configuration.outgoing(call, url)
     began_at_s = monotonic_s()
     try:

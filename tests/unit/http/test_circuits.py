@@ -145,4 +145,4 @@ def test_a_pool_that_is_full_is_our_own_doing() -> None:
 
 def test_something_else_than_a_circuit_breaker_is_refused() -> None:
     with pytest.raises(ConfigError, match="circuit is a int"):
-        ApiClient(BASE, circuit=5)  # type: ignore[arg-type]
+        ApiClient(BASE, circuit=5)
