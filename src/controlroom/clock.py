@@ -7,12 +7,14 @@ controls all of it.
 from __future__ import annotations
 
 import asyncio
+import math
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from contextvars import ContextVar
+from contextvars import Context, ContextVar, copy_context
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 from controlroom import shutdown
 from controlroom.policy.deadlines import Deadline
@@ -20,6 +22,7 @@ from controlroom.policy.deadlines import Deadline
 __all__ = [
     "Clock",
     "SystemClock",
+    "abandonable",
     "asleep",
     "current_deadline",
     "deadline",
@@ -83,6 +86,10 @@ class SystemClock:
 
 _clock: Clock = SystemClock()
 _ambient: ContextVar[Deadline | None] = ContextVar("controlroom_deadline", default=None)
+_abandoned: ContextVar[threading.Event | None] = ContextVar("controlroom_abandoned", default=None)
+
+_LOOK_AGAIN_S: Final = 0.05
+_FAR_AWAY_S: Final = 1e9  # thirty years: no limit, and still a number that any timeout takes
 
 
 @contextmanager
@@ -113,7 +120,13 @@ def sleep(seconds: float) -> None:
         ShutdownRequested: The process was asked to stop before or meanwhile: a wait is a safe point.
     """
     shutdown.raise_if_requested()
-    _clock.sleep(max(0.0, seconds))
+    abandoned = _abandoned.get()
+    if abandoned is None:
+        _clock.sleep(max(0.0, seconds))
+    else:
+        until_s = monotonic_s() + seconds
+        while not abandoned.is_set() and (left_s := until_s - monotonic_s()) > 0:
+            _clock.sleep(min(left_s, _LOOK_AGAIN_S))
     shutdown.raise_if_requested()
 
 
@@ -142,7 +155,8 @@ def deadline(timeout_s: float) -> Iterator[Deadline]:
         Nothing that waits *in controlroom* waits past it. Not promised: that the block itself is interrupted; your own
         code is not.
     """
-    tightest = Deadline.after(timeout_s, monotonic_s).tightest(_ambient.get())
+    outer = _ambient.get()
+    tightest = Deadline.after(timeout_s, monotonic_s if outer is None else outer.now).tightest(outer)
     token = _ambient.set(tightest)
     try:
         yield tightest
@@ -153,3 +167,18 @@ def deadline(timeout_s: float) -> Iterator[Deadline]:
 def current_deadline() -> Deadline | None:
     """Return the ambient deadline, or None where nobody set one."""
     return _ambient.get()
+
+
+def abandonable() -> tuple[Context, Callable[[], None]]:
+    """Return a copy of the context, for work in a thread, and a function that ends its waits.
+
+    Once that is called, the deadline in the copy, and all that nest in it, have passed, and `sleep` returns: what waits in
+    controlroom gives up within moments. A thread cannot be cancelled; this is as near as one gets.
+    """
+    outer, abandoned = _ambient.get(), threading.Event()
+    at_s = monotonic_s() + _FAR_AWAY_S if outer is None else outer.at_s
+    now = monotonic_s if outer is None else outer.now
+    context = copy_context()
+    context.run(_ambient.set, Deadline(at_s, lambda: math.inf if abandoned.is_set() else now()))
+    context.run(_abandoned.set, abandoned)
+    return context, abandoned.set

@@ -289,3 +289,31 @@ def test_utc_on_a_manual_clock_moves_with_its_sleeps() -> None:
         before = clock.utcnow()
         clock.sleep(90)
         assert clock.utcnow() - before == timedelta(seconds=90)
+
+
+def test_work_that_is_abandoned_waits_for_nothing_any_more() -> None:
+    with ManualClock() as clock_:
+        context, abandon = clock.abandonable()
+        context.run(clock.sleep, 10)
+        assert clock_.monotonic_s() == pytest.approx(10)
+        assert context.run(clock.current_deadline).remaining_s() > 1e8
+
+        abandon()
+        context.run(clock.sleep, 300)
+
+        assert clock_.monotonic_s() == pytest.approx(10)
+        assert context.run(clock.current_deadline).is_over
+        assert clock.current_deadline() is None
+
+
+def test_abandoning_ends_the_deadlines_that_nest_in_it_too() -> None:
+    def inside() -> tuple[bool, bool]:
+        with clock.deadline(60) as inner:
+            before = inner.is_over
+            abandon()
+            return before, inner.is_over
+
+    with ManualClock(), clock.deadline(100):
+        context, abandon = clock.abandonable()
+        assert context.run(inside) == (False, True)
+        assert not clock.current_deadline().is_over

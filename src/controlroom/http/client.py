@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
@@ -18,6 +18,7 @@ from controlroom.http.endpoint import BoundEndpoint, Endpoint
 from controlroom.http.engine import Engine
 from controlroom.http.exchange import exchange
 from controlroom.http.messages import Headers, Response
+from controlroom.http.prefetch import ahead, require_count
 from controlroom.http.timeouts import Timeouts
 from controlroom.policy.circuit import CircuitBreaker
 from controlroom.policy.flow import drive
@@ -213,6 +214,7 @@ class ApiClient:
         *,
         params: Mapping[str, Any] | None = None,
         resume: Mapping[str, Any] | None = None,
+        prefetch: int = 0,
         **path: object,
     ) -> Iterator[Page[RecordT]]:
         """Return an iterator over the pages of *endpoint*; each is fetched when it is asked for.
@@ -221,6 +223,7 @@ class ApiClient:
             endpoint: What to walk.
             params: Query parameters on top of the endpoint's.
             resume: The ``checkpoint`` of a page, or of an error: goes on behind it.
+            prefetch: How many further pages load while you work on one, in order; 0: none.
             **path: Values for the places in the endpoint's path.
 
         Raises:
@@ -235,9 +238,11 @@ class ApiClient:
             Ends only on proof: nothing points on, an empty page where the client counts, or the stated total.
             Not promised: a consistent snapshot of a list that changes meanwhile.
         """
-        return self._walked(endpoint, walks.begin(self._configuration, endpoint, params, resume, path))
+        require_count(prefetch)
+        pages = self._walked(endpoint, walks.begin(self._configuration, endpoint, params, resume, path))
+        return ahead(pages, prefetch) if prefetch else pages
 
-    def _walked(self, endpoint: Endpoint[RecordT], walk: Walk) -> Iterator[Page[RecordT]]:
+    def _walked(self, endpoint: Endpoint[RecordT], walk: Walk) -> Generator[Page[RecordT], None, None]:
         fetch = partial(self._fetch, endpoint)
         began_at_s = monotonic_s()
         while (page := drive(walk.next_page(), fetch)) is not None:

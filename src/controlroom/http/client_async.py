@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
@@ -18,6 +18,8 @@ from controlroom.http.endpoint import AsyncBoundEndpoint, Endpoint
 from controlroom.http.engine_async import AsyncEngine
 from controlroom.http.exchange import exchange
 from controlroom.http.messages import Headers, Response
+from controlroom.http.prefetch import require_count
+from controlroom.http.prefetch_async import ahead
 from controlroom.http.timeouts import Timeouts
 from controlroom.policy.circuit import CircuitBreaker
 from controlroom.policy.flow import drive_async
@@ -154,15 +156,18 @@ class AsyncApiClient:
         *,
         params: Mapping[str, Any] | None = None,
         resume: Mapping[str, Any] | None = None,
+        prefetch: int = 0,
         **path: object,
     ) -> AsyncIterator[Page[RecordT]]:
         """Return an iterator over the pages of *endpoint*; each is fetched when it is asked for.
 
         See `ApiClient.pages`.
         """
-        return self._walked(endpoint, walks.begin(self._configuration, endpoint, params, resume, path))
+        require_count(prefetch)
+        pages = self._walked(endpoint, walks.begin(self._configuration, endpoint, params, resume, path))
+        return ahead(pages, prefetch) if prefetch else pages
 
-    async def _walked(self, endpoint: Endpoint[RecordT], walk: Walk) -> AsyncIterator[Page[RecordT]]:
+    async def _walked(self, endpoint: Endpoint[RecordT], walk: Walk) -> AsyncGenerator[Page[RecordT], None]:
         fetch = partial(self._fetch, endpoint)
         began_at_s = monotonic_s()
         while (page := await drive_async(walk.next_page(), fetch)) is not None:

@@ -92,10 +92,15 @@ class BoundEndpoint(Generic[RecordT]):
         return self.client.records(self.endpoint, params=params, **path)
 
     def pages(
-        self, *, params: Mapping[str, Any] | None = None, resume: Mapping[str, Any] | None = None, **path: object
+        self,
+        *,
+        params: Mapping[str, Any] | None = None,
+        resume: Mapping[str, Any] | None = None,
+        prefetch: int = 0,
+        **path: object,
     ) -> Iterator[Page[RecordT]]:
         """Return an iterator over the pages; see `ApiClient.pages`."""
-        return self.client.pages(self.endpoint, params=params, resume=resume, **path)
+        return self.client.pages(self.endpoint, params=params, resume=resume, prefetch=prefetch, **path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +115,12 @@ class AsyncBoundEndpoint(Generic[RecordT]):
         return self.client.records(self.endpoint, params=params, **path)
 
     def pages(
-        self, *, params: Mapping[str, Any] | None = None, resume: Mapping[str, Any] | None = None, **path: object
+        self,
+        *,
+        params: Mapping[str, Any] | None = None,
+        resume: Mapping[str, Any] | None = None,
+        prefetch: int = 0,
+        **path: object,
     ) -> AsyncIterator[Page[RecordT]]:
         """Return an iterator over the pages; see `ApiClient.pages`."""
-        return self.client.pages(self.endpoint, params=params, resume=resume, **path)
+        return self.client.pages(self.endpoint, params=params, resume=resume, prefetch=prefetch, **path)
