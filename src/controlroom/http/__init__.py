@@ -27,6 +27,7 @@ from controlroom.policy.pagination import (
     PageRequest,
     PageResponse,
     Pagination,
+    RejectedRecord,
     SinglePage,
 )
 from controlroom.policy.rate_limit import RateLimit
@@ -57,6 +58,7 @@ __all__ = [
     "PageResponse",
     "Pagination",
     "RateLimit",
+    "RejectedRecord",
     "Request",
     "Response",
     "SinglePage",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar, overload
 
 from controlroom.errors import ConfigError
 from controlroom.http.messages import is_token
@@ -35,6 +35,9 @@ class Endpoint(Generic[RecordT]):
         records: Where a body holds its records: a dotted path, or a callable; None: the body is the list.
         pagination: How to go on.
         model: The type of a record, if not plain JSON: a pydantic model, a dataclass, a TypedDict.
+        on_invalid: What to do with a record that does not fit the model: "raise" (the page is not handed out), or
+            "quarantine" (it is put into ``page.rejected`` and logged, and the page goes on without it).
+        max_invalid_share: How many of a walk's records may be set aside, from 0 to 1; more raises.
         total: Where a body states how many records there are. Verified: another number received raises.
         max_pages: Pages that one walk may take; more raises.
         max_empty_pages: Pages without records in a row; more raises.
@@ -42,7 +45,7 @@ class Endpoint(Generic[RecordT]):
         only_reads: You vouch that a POST here only reads (a search): it is then retried like a GET.
 
     Raises:
-        ConfigError: *pagination* has no ``first`` and ``following``.
+        ConfigError: *pagination* has no ``first`` and ``following``, or another argument is impossible.
     """
 
     path: str
@@ -52,6 +55,8 @@ class Endpoint(Generic[RecordT]):
     records: Path | None = field(default=None, kw_only=True)
     pagination: Pagination = field(default_factory=SinglePage, kw_only=True)
     model: type[RecordT] | None = field(default=None, kw_only=True)
+    on_invalid: Literal["raise", "quarantine"] = field(default="raise", kw_only=True)
+    max_invalid_share: float = field(default=0.05, kw_only=True)
     total: Path | None = field(default=None, kw_only=True)
     max_pages: int = field(default=100_000, kw_only=True)
     max_empty_pages: int = field(default=1_000, kw_only=True)
@@ -63,6 +68,9 @@ class Endpoint(Generic[RecordT]):
         methods = (getattr(self.pagination, name, None) for name in ("first", "following"))
         if isinstance(self.pagination, type) or not all(callable(method) for method in methods):
             message = f"{self.path}: {self.pagination!r} is no pagination: it needs the methods first and following."
+            raise ConfigError(message)
+        if self.on_invalid not in {"raise", "quarantine"}:
+            message = f'{self.path}: on_invalid={self.on_invalid!r} is not possible: give "raise" or "quarantine".'
             raise ConfigError(message)
         if not is_token(self.method):
             message = f"{self.path}: {self.method!r} is no method."
@@ -91,6 +99,12 @@ class BoundEndpoint(Generic[RecordT]):
         """Return an iterator over the records; see `ApiClient.records`."""
         return self.client.records(self.endpoint, params=params, **path)
 
+    def first(self, *, params: Mapping[str, Any] | None = None, **path: object) -> RecordT | None:
+        """Return the first record, or None where there is none; no page behind it is fetched."""
+        for record in self(params=params, **path):
+            return record
+        return None
+
     def pages(
         self,
         *,
@@ -113,6 +127,12 @@ class AsyncBoundEndpoint(Generic[RecordT]):
     def __call__(self, *, params: Mapping[str, Any] | None = None, **path: object) -> AsyncIterator[RecordT]:
         """Return an iterator over the records; see `ApiClient.records`."""
         return self.client.records(self.endpoint, params=params, **path)
+
+    async def first(self, *, params: Mapping[str, Any] | None = None, **path: object) -> RecordT | None:
+        """Return the first record, or None where there is none; no page behind it is fetched."""
+        async for record in self(params=params, **path):
+            return record
+        return None
 
     def pages(
         self,

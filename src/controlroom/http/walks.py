@@ -43,12 +43,14 @@ def begin(
     for name, value in query.items():
         if isinstance(value, str) and is_sensitive_name(name):
             register_secret(value)
+    quarantine = endpoint.on_invalid == "quarantine"
     return Walk(
         PageRequest(endpoint.method.upper(), url, query, endpoint.json),
         endpoint.pagination,
         records=endpoint.records,
         total=endpoint.total,
-        convert=None if endpoint.model is None else converter(endpoint.model),
+        convert=None if endpoint.model is None else converter(endpoint.model, quarantine=quarantine),
+        max_rejected_share=endpoint.max_invalid_share if quarantine else 0.0,
         stripped=configuration.stripped,
         resume=resume,
         max_pages=endpoint.max_pages,

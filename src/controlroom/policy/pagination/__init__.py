@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from controlroom.policy.pagination.counting import OffsetPagination, PageNumberPagination
 from controlroom.policy.pagination.keyset import KeysetPagination
-from controlroom.policy.pagination.pages import Page, PageRequest, PageResponse
+from controlroom.policy.pagination.pages import Page, PageRequest, PageResponse, RejectedRecord
 from controlroom.policy.pagination.paths import Path
 from controlroom.policy.pagination.styles import (
     CursorPagination,
@@ -28,6 +28,7 @@ __all__ = [
     "PageResponse",
     "Pagination",
     "Path",
+    "RejectedRecord",
     "SinglePage",
     "Walk",
     "WalkReport",

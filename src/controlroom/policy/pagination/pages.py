@@ -12,7 +12,7 @@ from urllib.parse import urljoin
 from controlroom.errors import APIContractError, ConfigError
 from controlroom.policy.pagination.paths import MISSING, value_at
 
-__all__ = ["Page", "PageRequest", "PageResponse", "absolute"]
+__all__ = ["Page", "PageRequest", "PageResponse", "RejectedRecord", "absolute"]
 
 RecordT = TypeVar("RecordT")
 
@@ -112,6 +112,21 @@ class PageResponse:
 
 
 @dataclass(frozen=True, slots=True)
+class RejectedRecord:
+    """A record that does not fit the endpoint's model.
+
+    Attributes:
+        record: As it came.
+        position: 0-based, among the page's records as they came.
+        reason: Which fields are wrong, and how; never their values.
+    """
+
+    record: Any = field(repr=False)
+    position: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Page(Generic[RecordT]):
     """One page of a walk.
 
@@ -120,8 +135,10 @@ class Page(Generic[RecordT]):
         number: 1-based within the walk; goes on counting after a resume.
         checkpoint: JSON-ready; resumes the walk *behind* this page. Store it once the page is dealt with, best in the
             same transaction. Holds no credentials.
+        rejected: Records that do not fit the model, where the endpoint says ``on_invalid="quarantine"``.
     """
 
     records: list[RecordT]
     number: int
     checkpoint: dict[str, Any]
+    rejected: tuple[RejectedRecord, ...] = ()

@@ -18,13 +18,17 @@ from controlroom.policy.pagination.counting import OffsetPagination, PageNumberP
 from controlroom.policy.pagination.extraction import records_in
 from controlroom.policy.pagination.guards import Guards
 from controlroom.policy.pagination.keyset import KeysetPagination
-from controlroom.policy.pagination.pages import Page, PageRequest, PageResponse
+from controlroom.policy.pagination.pages import Page, PageRequest, PageResponse, RejectedRecord
 from controlroom.policy.pagination.paths import MISSING, Path, has_no_parent, value_at
+from controlroom.policy.pagination.rejection import Rejections
 from controlroom.policy.pagination.styles import CursorPagination, NextUrlPagination, Pagination
 
 __all__ = ["FetchPage", "Walk", "WalkReport"]
 
 StopReason = Literal["total reached", "no next page", "empty page", "over before"]
+
+
+Convert = Callable[[list[Any]], tuple[list[Any], tuple[RejectedRecord, ...]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,7 @@ class WalkReport:
 
     Attributes:
         verified: Whether the server stated a total and it was received.
+        rejected: Records that did not fit the model and were set aside.
         missing_path: Where the next page was looked for, if the only page lacks even what should hold that path, and no
             total verified the walk: a server that has no more may leave that out, but the path may be misspelt as well.
     """
@@ -51,6 +56,7 @@ class WalkReport:
     verified: bool
     stop_reason: StopReason
     missing_path: str | None = None
+    rejected: int = 0
 
 
 class Walk:
@@ -61,7 +67,8 @@ class Walk:
         pagination: How to go on.
         records: Where a body holds its records; None: the body is the list.
         total: Where a body states how many there are.
-        convert: Makes typed records of plain ones, or raises.
+        convert: Makes typed records of plain ones, and tells which it set aside; or raises.
+        max_rejected_share: How many of the records may be set aside, from 0 to 1.
         stripped: Takes credentials that a server repeats in its links out of a request.
         resume: A checkpoint of an earlier walk.
         max_pages: See `Guards`, as the rest.
@@ -77,7 +84,8 @@ class Walk:
         *,
         records: Path | None = None,
         total: Path | None = None,
-        convert: Callable[[list[Any]], list[Any]] | None = None,
+        convert: Convert | None = None,
+        max_rejected_share: float = 0.0,
         stripped: Callable[[PageRequest], PageRequest] = lambda request: request,
         resume: Mapping[str, Any] | None = None,
         max_pages: int = 100_000,
@@ -90,7 +98,8 @@ class Walk:
         self._mark = fingerprint(self._first, self._style)
         self._stripped = stripped
         self._records = records
-        self._convert = convert or list
+        self._convert: Convert = convert or _as_they_came
+        self._rejections = Rejections(max_rejected_share)
         stated = pagination.total if isinstance(pagination, OffsetPagination) and total is None else total
         self._total = None if _begins_midway(start, self._first, pagination) else stated
         self._guards = Guards(
@@ -113,7 +122,8 @@ class Walk:
         """How it ended; meaningful once `next_page` returned None."""
         verified = self._at.expected is not None and self._at.expected == self._at.records
         at, missing = self._at, None if verified else self._missing_path
-        return WalkReport(at.page, at.records, at.expected, verified, self._stop_reason, missing)
+        rejected = self._rejections.rejected
+        return WalkReport(at.page, at.records, at.expected, verified, self._stop_reason, missing, rejected)
 
     def next_page(self) -> Flow[FetchPage, Page[Any] | None]:
         """Fetch and judge the next page.
@@ -126,11 +136,13 @@ class Walk:
             IncompletePaginationError: The walk is over, with another number of records than the server stated.
             PaginationError: Too many pages, or too many empty ones in a row.
             APIContractError: The body has another shape than agreed.
+            QuarantineThresholdError: More records were set aside than may be.
         """
         request = self._at.next
         try:
             if request is None:
                 self._verify()
+                self._rejections.judge()
                 return None
             self._guards.before(request)
             response = yield FetchPage(request, self._at.page + 1)
@@ -156,9 +168,10 @@ class Walk:
         if number == 1 and following is None and response.records:
             self._missing_path = _missing_path(self._pagination, response.body)
         self._guards.following(following, number)
-        handed_out = self._convert(list(response.records))
+        handed_out, rejected = self._convert(list(response.records))
+        self._rejections.count(len(response.records), len(rejected))
         self._at = Position(following, number, received, expected)
-        return Page(handed_out, number, self.checkpoint)
+        return Page(handed_out, number, self.checkpoint, rejected)
 
     def _following(
         self, request: PageRequest, response: PageResponse, received: int, expected: int | None
@@ -203,6 +216,10 @@ class Walk:
             error.method = error.method or request.method
             error.url = error.url or masked(request.url)
             error.checkpoint = error.checkpoint or plain(self.checkpoint)
+
+
+def _as_they_came(records: list[Any]) -> tuple[list[Any], tuple[RejectedRecord, ...]]:
+    return records, ()
 
 
 def _missing_path(pagination: Pagination, body: Any) -> str | None:
