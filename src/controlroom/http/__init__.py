@@ -18,6 +18,7 @@ from controlroom.http.timeouts import Timeouts
 from controlroom.policy.circuit import CircuitBreaker
 from controlroom.policy.pagination import (
     CursorPagination,
+    HeaderCursorPagination,
     KeysetPagination,
     LinkHeaderPagination,
     NextUrlPagination,
@@ -46,6 +47,7 @@ __all__ = [
     "CircuitBreaker",
     "CursorPagination",
     "Endpoint",
+    "HeaderCursorPagination",
     "Headers",
     "KeysetPagination",
     "LinkHeaderPagination",

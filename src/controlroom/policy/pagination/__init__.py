@@ -8,6 +8,7 @@ from controlroom.policy.pagination.pages import Page, PageRequest, PageResponse,
 from controlroom.policy.pagination.paths import Path
 from controlroom.policy.pagination.styles import (
     CursorPagination,
+    HeaderCursorPagination,
     LinkHeaderPagination,
     NextUrlPagination,
     Pagination,
@@ -18,6 +19,7 @@ from controlroom.policy.pagination.walk import FetchPage, Walk, WalkReport
 __all__ = [
     "CursorPagination",
     "FetchPage",
+    "HeaderCursorPagination",
     "KeysetPagination",
     "LinkHeaderPagination",
     "NextUrlPagination",

@@ -16,6 +16,7 @@ from controlroom.policy.pagination.paths import MISSING, Path, value_at
 
 __all__ = [
     "CursorPagination",
+    "HeaderCursorPagination",
     "LinkHeaderPagination",
     "NextUrlPagination",
     "Pagination",
@@ -76,6 +77,28 @@ class CursorPagination:
             message = f"The next cursor is {cursor!r}, which is no cursor."
             raise APIContractError(message)
         return request.with_value(self.param, cursor)
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderCursorPagination:
+    """Each answer holds an opaque cursor for the next page in a header field; an empty and a missing field mean the end.
+
+    Args:
+        param: Where the cursor is sent: a query parameter, or a dotted path in the body of a POST.
+        header: Where the answer holds it, in any case ("X-Next-Token").
+    """
+
+    param: str
+    header: str
+
+    def first(self, request: PageRequest, /) -> PageRequest:
+        """Return the endpoint's own request: the first page has no cursor."""
+        return request
+
+    def following(self, request: PageRequest, response: PageResponse, /) -> PageRequest | None:
+        """Return the request with the answer's cursor."""
+        cursor = response.headers.get(self.header.lower(), "").strip()
+        return request.with_value(self.param, cursor) if cursor else None
 
 
 def _is_end(value: Any) -> bool:

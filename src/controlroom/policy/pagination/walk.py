@@ -21,7 +21,12 @@ from controlroom.policy.pagination.keyset import KeysetPagination
 from controlroom.policy.pagination.pages import Page, PageRequest, PageResponse, RejectedRecord
 from controlroom.policy.pagination.paths import MISSING, Path, has_no_parent, value_at
 from controlroom.policy.pagination.rejection import Rejections
-from controlroom.policy.pagination.styles import CursorPagination, NextUrlPagination, Pagination
+from controlroom.policy.pagination.styles import (
+    CursorPagination,
+    HeaderCursorPagination,
+    NextUrlPagination,
+    Pagination,
+)
 
 __all__ = ["FetchPage", "Walk", "WalkReport"]
 
@@ -230,7 +235,8 @@ def _missing_path(pagination: Pagination, body: Any) -> str | None:
 
 def _begins_midway(start: PageRequest, first: PageRequest, pagination: Pagination) -> bool:
     """Tell whether the caller chose another page to begin with: then no total can be compared."""
-    if not isinstance(pagination, CursorPagination | KeysetPagination | OffsetPagination | PageNumberPagination):
+    counted = OffsetPagination | PageNumberPagination
+    if not isinstance(pagination, CursorPagination | HeaderCursorPagination | KeysetPagination | counted):
         return False
     chosen = start.value(pagination.param)
     if chosen is None:

@@ -21,6 +21,7 @@ from controlroom.policy.flow import drive
 from controlroom.policy.pagination import (
     CursorPagination,
     FetchPage,
+    HeaderCursorPagination,
     LinkHeaderPagination,
     NextUrlPagination,
     OffsetPagination,
@@ -522,3 +523,28 @@ def test_a_finished_walk_stays_finished() -> None:
 def test_a_walk_without_room_is_refused(limits: Any) -> None:
     with pytest.raises(ConfigError, match="room"):
         Walk(START, CURSOR, **limits)
+
+
+def test_a_cursor_in_a_header_is_sent_back_until_none_comes() -> None:
+    tokens = {None: "a b", "a b": "c", "c": " "}
+
+    def fetch(step: FetchPage) -> PageResponse:
+        asked = step.request.params.get("token")
+        return PageResponse(HERE, {"x-next": tokens[asked]}, [asked], digest=repr(asked).encode())
+
+    walk, seen = Walk(START, HeaderCursorPagination("token", "X-Next")), []
+    while (page := drive(walk.next_page(), fetch)) is not None:
+        seen += page.records
+
+    assert seen == [None, "a b", "c"]
+
+
+def test_a_cursor_in_a_header_that_comes_again_raises() -> None:
+    def fetch(step: FetchPage) -> PageResponse:
+        return PageResponse(HERE, {"x-next": "again"}, [step.number], digest=str(step.number).encode())
+
+    walk = Walk(START, HeaderCursorPagination("token", "X-Next"))
+    drive(walk.next_page(), fetch)
+
+    with pytest.raises(PaginationLoopError):
+        drive(walk.next_page(), fetch)
