@@ -23,7 +23,7 @@ nox.options.reuse_venv = "yes"
 nox.options.download_python = "never"
 # Nox would fail under CI for each missing interpreter. Here it says which it skips; `require_an_interpreter` has the last word.
 nox.options.error_on_missing_interpreters = False
-nox.options.sessions = ["lint", "contracts", "typing", "docs", "tests", "lowest", "examples", "wheel", "airflow"]
+nox.options.sessions = ["lint", "contracts", "typing", "docs", "tests", "lowest", "examples", "wheel", "httpx2", "airflow"]
 
 PYTHONS = ("3.11", "3.12", "3.13")
 ROOT = Path(__file__).parent
@@ -203,6 +203,16 @@ def lowest(session: nox.Session) -> None:
     # The tools stay current; what is installed already satisfies them and stays low.
     session.run("uv", "pip", "install", "--python", str(Path(session.virtualenv.location)), "--editable", ".[test]")
     session.run(*SHORTER, *session.posargs)
+
+
+@nox.session(python=FIRST)
+def httpx2(session: nox.Session) -> None:
+    """The HTTP client on the maintained fork of its library."""
+    session.install("--editable", ".[httpx2,test]")
+    paths = [*ROOT.glob("tests/*/test_http*.py"), ROOT / "tests/unit/http"]
+    # respx patches httpx alone, and its plugin would import it before the tests can put httpx2 in its place.
+    chosen = {"CONTROLROOM_HTTP_LIBRARY": "httpx2", "PYTEST_ADDOPTS": "-p no:respx"}
+    session.run(*PYTEST, *map(str, paths), *session.posargs, env=chosen)
 
 
 @nox.session(python=FIRST)

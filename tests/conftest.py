@@ -1,4 +1,4 @@
-"""Hypothesis profiles for every test, and the signals as a person at a terminal finds them.
+"""Hypothesis profiles for every test, the signals as a person at a terminal finds them, and the HTTP library chosen.
 
 `ci` draws the same examples on every run, so that a red run can be repeated; `nightly` looks further. No profile has a
 deadline: how fast a machine is, is not what a test here decides.
@@ -15,6 +15,12 @@ from hypothesis import HealthCheck, settings
 # it (POSIX, XCU 2.9.3.1): the jobs that the tests interrupt would never hear of it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# The tests' own doubles are of the library that the client is bound to.
+if os.environ.get("CONTROLROOM_HTTP_LIBRARY") == "httpx2":
+    import httpx2
+
+    httpx2.alias_httpx()
 
 settings.register_profile("dev", deadline=None)
 settings.register_profile(
