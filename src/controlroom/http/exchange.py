@@ -20,6 +20,7 @@ from controlroom.http.messages import Response
 from controlroom.http.retry_after import http_date
 from controlroom.http.signing_in import rejected, signed_in
 from controlroom.http.steps import Pause, Send
+from controlroom.http.tracing import Traced
 from controlroom.logs import get_logger
 from controlroom.policy.flow import Flow, StepFailed
 from controlroom.policy.pagination.pages import absolute
@@ -94,16 +95,22 @@ def _turn(call: Call, configuration: Configuration) -> Flow[Pause | Send, None]:
 def _answer(call: Call, url: str, configuration: Configuration, new_sink: NewSink) -> Flow[Pause | Send, Response]:
     sink = new_sink(call, url, configuration.max_response_bytes)
     request = configuration.outgoing(call, url)
+    traced = Traced(call, request, own=origin_of(url) == configuration.origin)
     began_at_s = monotonic_s()
     try:
         yield Send(request, configuration.timeouts.cut_to(current_deadline()), sink)
     except StepFailed as failed:
-        if isinstance(failed.error, Exception) and sink.has_failed_status:
-            return _heeded(sink.response(), url, configuration)  # its body is cut short, but the status tells enough
-        if error := translated(failed.error, call):
-            raise error from failed.error
+        # Of an error the status tells enough: its body may be cut short.
+        if not (isinstance(failed.error, Exception) and sink.has_failed_status):
+            traced.failed(failed.error)
+            if error := translated(failed.error, call):
+                raise error from failed.error
+            raise
+    except GeneratorExit as closed:
+        traced.failed(closed)
         raise
     response = sink.response()
+    traced.answered(response)
     _log.debug(
         "request_finished",
         method=call.method,

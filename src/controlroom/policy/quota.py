@@ -48,7 +48,8 @@ def quotas_in(headers: Mapping[str, str], now: Callable[[], datetime]) -> list[Q
         headers: Of an answer; look-up ignores case.
         now: Asked where an instant has to be measured: the server's clock, or ours where it does not tell.
     """
-    quotas = [*_structured(headers.get("ratelimit", ""), now)]
+    field = headers.get("ratelimit")
+    quotas = [] if field is None else [*_structured(field, now)]
     for family in _FAMILIES:
         remaining = headers.get(f"{family}remaining")
         if remaining is not None:
