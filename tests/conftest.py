@@ -1,4 +1,4 @@
-"""Hypothesis profiles for every test, the signals as a person at a terminal finds them, and the HTTP library chosen.
+"""For every test: Hypothesis profiles, the signals of a terminal, the HTTP library chosen, and a watch over the log.
 
 `ci` draws the same examples on every run, so that a red run can be repeated; `nightly` looks further. No profile has a
 deadline: how fast a machine is, is not what a test here decides.
@@ -8,8 +8,16 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
+from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+import controlroom.logs
+from controlroom.logs.events import EVENTS, FAILURE
+from controlroom.logs.events.judging import differences
+from controlroom.logs.logger import Logger
 
 # A shell without job control starts what it puts in the background with SIGINT ignored, and whatever that starts inherits
 # it (POSIX, XCU 2.9.3.1): the jobs that the tests interrupt would never hear of it.
@@ -33,3 +41,55 @@ settings.register_profile(
 )
 settings.register_profile("nightly", deadline=None, max_examples=5_000, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))
+
+# A test fails where controlroom logs what its catalogue does not declare, whether a line comes of it or not. The library's
+# own loggers are made watched ones, here, before its modules ask for them: so this needs to know nothing of what becomes
+# of an event further down.
+_told: list[str] = []
+_OF_A_FAILURE = {field.name: {} if field.type == "object" else [*field.values, ""][0] for field in FAILURE}
+
+
+class Watched(Logger):
+    __slots__ = ()
+
+    def debug(self, event: str, /, **facts: Any) -> None:
+        self._watch("DEBUG", event, facts)
+        super().debug(event, **facts)
+
+    def info(self, event: str, /, **facts: Any) -> None:
+        self._watch("INFO", event, facts)
+        super().info(event, **facts)
+
+    def warning(self, event: str, /, **facts: Any) -> None:
+        self._watch("WARNING", event, facts)
+        super().warning(event, **facts)
+
+    def error(self, event: str, /, **facts: Any) -> None:
+        self._watch("ERROR", event, facts)
+        super().error(event, **facts)
+
+    def failure(self, event: str, /, error: BaseException, **facts: Any) -> None:
+        self._watch("ERROR", event, {**_OF_A_FAILURE, **facts})
+        super().failure(event, error, **facts)
+
+    def _watch(self, level: str, name: str, facts: dict[str, Any]) -> None:
+        event = EVENTS.get(name)
+        if event is None or event.level != level or self.name not in event.loggers:
+            _told.append(f"{level} {name} by {self.name} is not declared")
+        else:
+            _told.extend(differences(event, facts))
+
+
+def _watched(name: str) -> Logger:
+    return Watched(name) if name.startswith("controlroom.") else Logger(name)
+
+
+controlroom.logs.get_logger = controlroom.logs.logger.get_logger = _watched
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Iterator[None]:
+    yield
+    told, _told[:] = _told[:], []
+    if told:
+        pytest.fail("controlroom.logs.events says otherwise:\n" + "\n".join(sorted(set(told))), pytrace=False)

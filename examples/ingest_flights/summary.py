@@ -54,9 +54,13 @@ def _files(events: list[dict[str, Any]], folder: Path) -> Iterator[str]:
         yield "files       none had landed: nothing to do"
         return
     yield f"files       {ingested} ingested, {skipped} skipped, {quarantined} quarantined, {released} left for the next run"
+    why = {event["file"]: event["error"] for event in events if event["level"] == "ERROR" and "file" in event}
     for event in events:
-        if event["event"] in {"file_skipped", "file_quarantined", "file_released"}:
-            yield f"            {Path(event['key']).name}: {event['reason']}"
+        if event["event"] in {"file_quarantined", "file_released"}:
+            yield f"            {Path(event['key']).name}: {why.get(event['file'], event['reason'])}"
+        elif event["event"] == "file_skipped":
+            same_as = f" as {Path(event['same_as']).name}" if event["same_as"] else ""
+            yield f"            {Path(event['key']).name}: {event['reason']}{same_as}"
         elif event["event"] == "file_ingested" and event["rejected"]:
             yield f"            {Path(event['key']).name}: {event['rejected']} records rejected"
     for path in sorted((folder / "files" / "quarantine").glob("*.json*")):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import tenacity
 
-from controlroom import clock, retrying, shutdown
+from controlroom import clock, shutdown
 from controlroom.errors import (
     APIConnectionError,
     APIRateLimitError,
@@ -27,7 +27,7 @@ from controlroom.errors import (
     QueryError,
     ShutdownRequested,
 )
-from controlroom.retrying import Backoff, Deadline, GiveUp, RetryAfter, RetryBudget, RetryPolicy, deadline
+from controlroom.retrying import Backoff, Deadline, GiveUp, RetryAfter, RetryBudget, RetryPolicy, deadline, series
 from controlroom.testing import ManualClock
 
 if TYPE_CHECKING:
@@ -50,10 +50,14 @@ class Lines:
 
     def __init__(self) -> None:
         self.warnings: list[dict[str, Any]] = []
+        self.ends: list[dict[str, Any]] = []
         self.failures: list[dict[str, Any]] = []
 
     def warning(self, event: str, /, **facts: Any) -> None:
         self.warnings.append({"event": event, **facts})
+
+    def info(self, event: str, /, **facts: Any) -> None:
+        self.ends.append({"event": event, **facts})
 
     def failure(self, event: str, /, error: BaseException, **facts: Any) -> None:
         self.failures.append({"event": event, "raised": error, **facts})
@@ -62,8 +66,12 @@ class Lines:
 @pytest.fixture(autouse=True)
 def lines(monkeypatch: pytest.MonkeyPatch) -> Lines:
     told = Lines()
-    monkeypatch.setattr(retrying, "_log", told)
+    monkeypatch.setattr(series, "_log", told)
     return told
+
+
+def facts_of(record: Any) -> dict[str, Any]:
+    return dict(record.controlroom)
 
 
 def by_call(policy: RetryPolicy, fn: Callable[[], Any]) -> Any:
@@ -545,6 +553,7 @@ class TestLogging:
         assert lines.warnings == [
             {
                 "event": "retry_scheduled",
+                "series": lines.warnings[0]["series"],
                 "what": "GET /orders",
                 "attempt": attempt,
                 "attempts": 5,
@@ -567,13 +576,17 @@ class TestLogging:
             {
                 "event": "gave_up",
                 "raised": caught.value,
+                "series": lines.warnings[0]["series"],
                 "what": "GET /orders",
                 "attempt": 2,
+                "attempts": 2,
                 "reason": "attempt 2 of 2 failed",
                 "rule": "attempts",
+                "elapsed_s": lines.warnings[0]["wait_s"],
             }
         ]
         assert len(lines.warnings) == 1
+        assert lines.ends == []
 
     def test_the_error_line_already_has_the_attempts(self, run, monkeypatch) -> None:
         seen: list[int] = []
@@ -629,6 +642,84 @@ class TestLogging:
 
         levels = [record.levelno for record in caplog.records if record.name == "controlroom.retrying"]
         assert levels == [logging.WARNING, logging.WARNING, logging.ERROR]
+
+    def test_a_series_that_succeeds_in_the_end_says_so_once(self, run, lines) -> None:
+        run(STEADY.named("GET /orders"), Failing(refused("a"), refused("b")))
+
+        assert lines.ends == [
+            {
+                "event": "retries_ended",
+                "series": lines.warnings[0]["series"],
+                "what": "GET /orders",
+                "attempt": 3,
+                "attempts": 5,
+                "outcome": "succeeded",
+                "elapsed_s": 3.0,
+            }
+        ]
+
+    @pytest.mark.parametrize(
+        ("last", "outcome"),
+        [
+            (QueryError("no"), "failed"),
+            (KeyError("bug"), "failed"),
+            (ShutdownRequested("SIGTERM"), "interrupted"),
+            (KeyboardInterrupt(), "interrupted"),
+        ],
+        ids=lambda value: type(value).__name__,
+    )
+    def test_a_series_that_ends_with_what_is_not_repeated_says_how(self, run, lines, last, outcome) -> None:
+        with pytest.raises(type(last)):
+            run(STEADY, Failing(refused(), last))
+
+        assert [(end["attempt"], end["outcome"]) for end in lines.ends] == [(2, outcome)]
+        assert lines.failures == []
+
+    def test_a_wait_that_is_interrupted_is_the_end_of_its_series(self, run, lines, monkeypatch) -> None:
+        monkeypatch.setattr(ManualClock, "advance", lambda _self, _seconds: shutdown.request())
+        monkeypatch.setattr(ManualClock, "asleep", _request_while_asleep)
+        with pytest.raises(ShutdownRequested):
+            run(STEADY, Failing(refused()))
+
+        assert [(end["attempt"], end["outcome"]) for end in lines.ends] == [(1, "interrupted")]
+
+    def test_a_call_that_is_not_repeated_says_nothing(self, run, lines) -> None:
+        run(STEADY, Failing())
+        for error in (QueryError("no"), KeyError("bug"), KeyboardInterrupt()):
+            with pytest.raises(type(error)):
+                run(STEADY, Failing(error))
+
+        assert (lines.warnings, lines.ends, lines.failures) == ([], [], [])
+
+    def test_two_series_are_told_apart_and_the_lines_of_one_belong_together(self, run, lines) -> None:
+        for _ in range(2):
+            run(STEADY, Failing(refused(), refused()))
+
+        first, second = lines.ends
+        assert first["series"] != second["series"]
+        assert [line["series"] for line in lines.warnings] == [first["series"]] * 2 + [second["series"]] * 2
+
+    def test_a_failure_that_a_policy_further_in_told_is_not_told_again_but_the_series_has_an_end(
+        self, run, monkeypatch, caplog
+    ) -> None:
+        monkeypatch.undo()
+        refusal = refused()
+
+        def inner() -> None:
+            RetryPolicy(attempts=2, what="inner").call(Failing(refusal, refusal))
+
+        with ManualClock(), caplog.at_level(logging.INFO), pytest.raises(APIConnectionError):
+            run(RetryPolicy(attempts=2, what="outer"), inner)
+
+        told = [(line["event"], line["what"], line.get("outcome")) for line in map(facts_of, caplog.records)]
+        assert told == [
+            ("retry_scheduled", "inner", None),
+            ("gave_up", "inner", None),
+            ("retry_scheduled", "outer", None),
+            ("retry_scheduled", "inner", None),
+            ("retries_ended", "inner", "failed"),
+            ("retries_ended", "outer", "failed"),
+        ]
 
 
 class TestNested:

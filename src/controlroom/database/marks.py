@@ -84,6 +84,7 @@ class Checkpoints:
         if not _keys_are_texts(value):
             raise _not_json(name, "a key is no text, and JSON would make it one")
         _store(self._work, checkpoints, name, text)
+        self._work.marks["checkpoint", name] = (None, None)  # the value is the caller's: a position may hold a token
 
 
 def _not_json(name: str, why: str) -> QueryError:
@@ -123,5 +124,8 @@ class Watermarks:
             DataError: *value* lies before where it stands.
             ConfigError: *value* has another type than before, or one that a watermark cannot have.
         """
-        if advanced(name, self.get(name), value):
+        current = self.get(name)
+        if advanced(name, current, value):
             _store(self._work, watermarks, name, encode(name, value))
+            before, _ = self._work.marks.get(("watermark", name), (current, None))
+            self._work.marks["watermark", name] = (before, value)

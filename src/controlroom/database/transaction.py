@@ -24,6 +24,7 @@ from controlroom.database.classify import Situation, reraise, translated
 from controlroom.database.ending import Abandon, AskWhetherOpen, Commit, Outcome, RollBack, Step, doomed_by
 from controlroom.database.sqlite import Link, Sqlite
 from controlroom.errors import ControlRoomError, DoomedTransactionError, QueryError
+from controlroom.logs.links import new_link
 
 __all__ = ["SavepointState", "Transaction"]
 
@@ -36,10 +37,16 @@ class SavepointState(NamedTuple):
     name: str
     swallowed: BaseException | None
     hooks: int
+    marks: dict[tuple[str, str], tuple[Any, Any]]
 
 
 class Transaction:
-    """The state of one unit of work below its public face."""
+    """The state of one unit of work below its public face.
+
+    Attributes:
+        ref: What ties its lines in the log together.
+        marks: What it moved, by kind and name: before and after.
+    """
 
     def __init__(self, backend: Sqlite, *, read_only: bool) -> None:
         self.backend = backend
@@ -48,6 +55,8 @@ class Transaction:
         self.swallowed: BaseException | None = None
         self.hooks: list[Callable[[], object]] = []
         self.token: str | None = None
+        self.ref: str = new_link("unit")
+        self.marks: dict[tuple[str, str], tuple[Any, Any]] = {}
         self._lost = False
         self._numbers = 0
         self._connection: Connection | None = None
@@ -184,7 +193,7 @@ class Transaction:
         """Set a savepoint."""
         name = f"controlroom_{self.number()}"
         self.control("SAVEPOINT", f"SAVEPOINT {name}")
-        return SavepointState(name, self.swallowed, len(self.hooks))
+        return SavepointState(name, self.swallowed, len(self.hooks), dict(self.marks))
 
     def undo_to(self, savepoint: SavepointState) -> None:
         """Undo everything since *savepoint*, its errors included. The savepoint stays."""
@@ -193,6 +202,7 @@ class Transaction:
         self._settle(f"ROLLBACK TO {savepoint.name}")
         self.swallowed = savepoint.swallowed
         del self.hooks[savepoint.hooks :]
+        self.marks = dict(savepoint.marks)
 
     def leave_savepoint(self, savepoint: SavepointState, error: BaseException | None) -> None:
         """Keep what was done since *savepoint*, or undo it where *error* left the block or one was swallowed.

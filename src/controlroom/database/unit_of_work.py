@@ -27,19 +27,31 @@ def log_end(work: Transaction, ended: Ended, began_s: float, failure: BaseExcept
         return
     elapsed_s = round(clock.monotonic_s() - began_s, 6)
     if ended.outcome is Outcome.COMMITTED:
-        _log.debug("unit_committed", elapsed_s=elapsed_s)
+        _log.debug("unit_committed", unit=work.ref, elapsed_s=elapsed_s)
+        _log_marks(work)
     elif ended.outcome is Outcome.ROLLED_BACK:
-        error = failure or ended.error
-        _log.info(
-            "unit_rolled_back", reason="asked for" if error is None else type(error).__name__, elapsed_s=elapsed_s
-        )
+        _log.info("unit_rolled_back", unit=work.ref, reason=_reason(failure or ended.error), elapsed_s=elapsed_s)
     else:
-        _log.warning("commit_left_in_doubt", elapsed_s=elapsed_s, error=str(ended.error))
+        _log.warning("commit_left_in_doubt", unit=work.ref, reason=_reason(ended.error), elapsed_s=elapsed_s)
 
 
-def log_failed_hook(hook: Callable[[], object], error: Exception) -> None:
+def _log_marks(work: Transaction) -> None:
+    for (kind, name), (before, after) in work.marks.items():
+        if kind == "watermark":
+            _log.info("watermark_advanced", unit=work.ref, name=name, before=before, after=after)
+        else:
+            _log.debug("checkpoint_saved", unit=work.ref, name=name)
+
+
+def _reason(error: BaseException | None) -> str:
+    """Return no more than the class: the text stands on the line of whoever tells the failure."""
+    return "asked for" if error is None else type(error).__name__
+
+
+def log_failed_hook(work: Transaction, hook: Callable[[], object], error: Exception) -> None:
     """Log that a hook failed: the unit has committed all the same."""
-    _log.failure("on_commit_failed", error, hook=getattr(hook, "__qualname__", repr(hook)), outcome="committed")
+    named = getattr(hook, "__qualname__", repr(hook))
+    _log.failure("on_commit_failed", error, unit=work.ref, hook=named, outcome="committed")
 
 
 class Savepoint:
@@ -125,7 +137,7 @@ class UnitOfWork(Unit):
             try:
                 hook()
             except Exception as error:  # noqa: BLE001 - it may be anything, and the unit has committed
-                log_failed_hook(hook, error)
+                log_failed_hook(self._work, hook, error)
 
     def rollback(self) -> None:
         """Roll everything back now and end the unit. The block goes on without it and ends without an error.

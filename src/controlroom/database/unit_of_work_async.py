@@ -191,7 +191,7 @@ class AsyncUnitOfWork:
                 if inspect.isawaitable(outcome):
                     await outcome
             except Exception as error:  # noqa: BLE001 - it may be anything, and the unit has committed
-                log_failed_hook(hook, error)
+                log_failed_hook(self._work, hook, error)
 
     def _rows(self, rows: Any) -> Any:
         return self._pumped(rows) if isinstance(rows, AsyncIterable) else rows

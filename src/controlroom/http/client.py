@@ -243,16 +243,17 @@ class ApiClient:
         return ahead(pages, prefetch) if prefetch else pages
 
     def _walked(self, endpoint: Endpoint[RecordT], walk: Walk) -> Generator[Page[RecordT], None, None]:
-        fetch = partial(self._fetch, endpoint)
-        began_at_s = monotonic_s()
-        while (page := drive(walk.next_page(), fetch)) is not None:
-            walks.log_page(endpoint, page, began_at_s)
-            yield page
+        with walks.told(endpoint, walk) as name:
+            fetch = partial(self._fetch, endpoint, name)
             began_at_s = monotonic_s()
-        walks.log_end(endpoint, walk)
+            while (page := drive(walk.next_page(), fetch)) is not None:
+                walks.log_page(endpoint, name, page, began_at_s)
+                yield page
+                began_at_s = monotonic_s()
 
-    def _fetch(self, endpoint: Endpoint[Any], step: FetchPage) -> PageResponse:
-        return walks.page_response(self._send(walks.call_for(self._configuration, endpoint, step)))
+    def _fetch(self, endpoint: Endpoint[Any], name: str, step: FetchPage) -> PageResponse:
+        with walks.fetching(name, step):
+            return walks.page_response(self._send(walks.call_for(self._configuration, endpoint, step)))
 
     def _send(self, call: Call) -> Response:
         with deadline(self._configuration.timeouts.total_s):

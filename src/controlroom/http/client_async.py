@@ -168,16 +168,17 @@ class AsyncApiClient:
         return ahead(pages, prefetch) if prefetch else pages
 
     async def _walked(self, endpoint: Endpoint[RecordT], walk: Walk) -> AsyncGenerator[Page[RecordT], None]:
-        fetch = partial(self._fetch, endpoint)
-        began_at_s = monotonic_s()
-        while (page := await drive_async(walk.next_page(), fetch)) is not None:
-            walks.log_page(endpoint, page, began_at_s)
-            yield page
+        with walks.told(endpoint, walk) as name:
+            fetch = partial(self._fetch, endpoint, name)
             began_at_s = monotonic_s()
-        walks.log_end(endpoint, walk)
+            while (page := await drive_async(walk.next_page(), fetch)) is not None:
+                walks.log_page(endpoint, name, page, began_at_s)
+                yield page
+                began_at_s = monotonic_s()
 
-    async def _fetch(self, endpoint: Endpoint[Any], step: FetchPage) -> PageResponse:
-        return walks.page_response(await self._send(walks.call_for(self._configuration, endpoint, step)))
+    async def _fetch(self, endpoint: Endpoint[Any], name: str, step: FetchPage) -> PageResponse:
+        with walks.fetching(name, step):
+            return walks.page_response(await self._send(walks.call_for(self._configuration, endpoint, step)))
 
     async def _send(self, call: Call) -> Response:
         with deadline(self._configuration.timeouts.total_s):

@@ -117,6 +117,7 @@ def _answer(call: Call, url: str, configuration: Configuration, new_sink: NewSin
         url=redact_text(url),
         status_code=response.status_code,
         elapsed_s=round(monotonic_s() - began_at_s, 3),
+        size_bytes=len(response.content),
     )
     return _heeded(response, url, configuration)
 

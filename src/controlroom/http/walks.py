@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from controlroom.clock import monotonic_s
@@ -14,11 +15,12 @@ from controlroom.http.configuration import Configuration
 from controlroom.http.endpoint import Endpoint
 from controlroom.http.messages import Headers, Response
 from controlroom.http.models import converter
-from controlroom.logs import get_logger
+from controlroom.logs import bound, get_logger
+from controlroom.logs.links import new_link
 from controlroom.policy.pagination import FetchPage, Page, PageRequest, PageResponse, Walk
 from controlroom.redaction import is_sensitive_name, register_secret
 
-__all__ = ["begin", "call_for", "log_end", "log_page", "page_response"]
+__all__ = ["begin", "call_for", "fetching", "log_page", "page_response", "told"]
 
 _log = get_logger(__name__)
 
@@ -84,19 +86,67 @@ def page_response(response: Response) -> PageResponse:
     return PageResponse(response.url, response.headers, response.json(), digest=digest)
 
 
-def log_page(endpoint: Endpoint[Any], page: Page[Any], began_at_s: float) -> None:
+@contextmanager
+def told(endpoint: Endpoint[Any], walk: Walk) -> Iterator[str]:
+    """Tell the log how a walk began and how it ended; yields the name by which its lines are known.
+
+    Nothing stays bound: the block holds a generator's ``yield``, and its consumer's lines are not the walk's.
+    """
+    name = new_link("walk")
+    _log.info("walk_started", walk=name, endpoint=endpoint.path, resumed_behind=walk.report.pages)
+    try:
+        yield name
+    except BaseException as error:
+        reason = "closed" if isinstance(error, GeneratorExit) else type(error).__name__
+        report = walk.report
+        _log.info(
+            "walk_broken_off",
+            walk=name,
+            endpoint=endpoint.path,
+            pages=report.pages,
+            records=report.records,
+            reason=reason,
+        )
+        raise
+    _log_end(endpoint, name, walk)
+
+
+def fetching(name: str, step: FetchPage) -> AbstractContextManager[None]:
+    """Bind what ties the lines of a page's requests and retries to the walk *name*, while the page is fetched."""
+    return bound(walk=name, page=step.number)
+
+
+def log_page(endpoint: Endpoint[Any], name: str, page: Page[Any], began_at_s: float) -> None:
     """Say that a page came."""
-    elapsed_s = round(monotonic_s() - began_at_s, 3)
-    _log.info("page_fetched", endpoint=endpoint.path, page=page.number, records=len(page.records), elapsed_s=elapsed_s)
+    _log.info(
+        "page_fetched",
+        walk=name,
+        page=page.number,
+        endpoint=endpoint.path,
+        records=len(page.records),
+        elapsed_s=round(monotonic_s() - began_at_s, 3),
+    )
+    if page.rejected:
+        first = page.rejected[0]
+        _log.warning(
+            "records_rejected",
+            walk=name,
+            page=page.number,
+            endpoint=endpoint.path,
+            rejected=len(page.rejected),
+            position=first.position,
+            reason=first.reason,
+        )
 
 
-def log_end(endpoint: Endpoint[Any], walk: Walk) -> None:
+def _log_end(endpoint: Endpoint[Any], name: str, walk: Walk) -> None:
     """Say how the walk ended, and whether a misspelt path may be why."""
     report = walk.report
     if report.missing_path is not None:
-        _log.warning("pagination_path_missing", endpoint=endpoint.path, path=report.missing_path)
+        _log.warning("pagination_path_missing", walk=name, endpoint=endpoint.path, path=report.missing_path)
     _log.info(
         "walk_finished",
+        walk=name,
         endpoint=endpoint.path,
         pages=report.pages,
         records=report.records,

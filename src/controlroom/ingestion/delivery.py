@@ -11,6 +11,7 @@ from controlroom.database import UnitOfWork
 from controlroom.errors import ConfigError
 from controlroom.ingestion.handling import Handling, Parcel, Step
 from controlroom.ingestion.work import Work
+from controlroom.logs import bound
 from controlroom.policy.delivery import SettleStep, settle
 from controlroom.policy.flow import drive
 from controlroom.storage import ObjectInfo, ObjectStore
@@ -48,6 +49,7 @@ class Delivery:
         parcel.unit = unit
         self._perform = perform
         self._opened = ExitStack()
+        self._linked = ExitStack()
         self._was_entered = False
 
     def __enter__(self) -> Work:
@@ -55,16 +57,22 @@ class Delivery:
             message = f"{self.key}: a delivery is worked on once. Take the next one from deliveries()."
             raise ConfigError(message)
         self._was_entered = True
+        self._linked.enter_context(bound(file=self.key))
         try:
             drive(self._handling.begin(self._parcel), self._perform)
         except BaseException as error:
-            self._abandon(error)
+            with self._linked:
+                self._abandon(error)
             raise
         return Work(self._store, self._parcel, self._opened)
 
     def __exit__(
         self, kind: type[BaseException] | None, raised: BaseException | None, traceback: TracebackType | None
     ) -> bool:
+        with self._linked:
+            return self._end(raised)
+
+    def _end(self, raised: BaseException | None) -> bool:
         error = raised
         try:
             self._opened.close()
@@ -88,7 +96,7 @@ class Delivery:
 
     def _abandon(self, error: BaseException) -> None:
         """Give claim and connection back whatever happens, also where settling itself broke off."""
-        self._parcel.ticket.holder.abandon()
+        self._handling.abandoned(self._parcel, error)
         if self._parcel.unit_is_open:
             self._parcel.unit_is_open = False
             self._parcel.unit.__exit__(type(error), error, error.__traceback__)

@@ -11,6 +11,7 @@ from controlroom.database import AsyncUnitOfWork
 from controlroom.errors import ConfigError
 from controlroom.ingestion.handling import Handling, Parcel, Step
 from controlroom.ingestion.work_async import AsyncWork
+from controlroom.logs import bound
 from controlroom.policy.delivery import SettleStep, settle
 from controlroom.policy.flow import drive_async
 from controlroom.storage import AsyncObjectStore, ObjectInfo
@@ -48,6 +49,7 @@ class AsyncDelivery:
         parcel.unit = unit
         self._perform = perform
         self._opened = ExitStack()
+        self._linked = ExitStack()
         self._was_entered = False
 
     async def __aenter__(self) -> AsyncWork:
@@ -55,16 +57,22 @@ class AsyncDelivery:
             message = f"{self.key}: a delivery is worked on once. Take the next one from deliveries()."
             raise ConfigError(message)
         self._was_entered = True
+        self._linked.enter_context(bound(file=self.key))
         try:
             await drive_async(self._handling.begin(self._parcel), self._perform)
         except BaseException as error:
-            await self._abandon(error)
+            with self._linked:
+                await self._abandon(error)
             raise
         return AsyncWork(self._store, self._parcel, self._opened)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, raised: BaseException | None, traceback: TracebackType | None
     ) -> bool:
+        with self._linked:
+            return await self._end(raised)
+
+    async def _end(self, raised: BaseException | None) -> bool:
         error = raised
         try:
             self._opened.close()
@@ -88,7 +96,7 @@ class AsyncDelivery:
 
     async def _abandon(self, error: BaseException) -> None:
         """Give claim and connection back whatever happens, also where settling itself broke off."""
-        self._parcel.ticket.holder.abandon()
+        self._handling.abandoned(self._parcel, error)
         if self._parcel.unit_is_open:
             self._parcel.unit_is_open = False
             await self._parcel.unit.__aexit__(type(error), error, error.__traceback__)

@@ -15,9 +15,9 @@ from typing import Any
 from controlroom import clock
 from controlroom.errors import DataError, ObjectChangedError, ObjectExistsError, ObjectNotFoundError, cause_chain
 from controlroom.errors.text import plain
-from controlroom.ingestion import claims
+from controlroom.ingestion import claims, outcomes
 from controlroom.ingestion.claims import Ticket
-from controlroom.ingestion.outcomes import DuplicateContent, InboxReport, Rules, finished, lease_lost, postponed, record
+from controlroom.ingestion.outcomes import DuplicateContent, InboxReport, Rules, lease_lost
 from controlroom.ingestion.owners import Holder, is_gone
 from controlroom.ingestion.rejects import Rejects
 from controlroom.policy.delivery import (
@@ -92,6 +92,8 @@ class Parcel:
         self.sha256 = sha256
         self.rejects: Rejects = Rejects(ticket.info.key, max_rejects)
         self.began_s: float = clock.monotonic_s()
+        self.moved_to: str | None = None
+        self.fate_is_told = False
         self.unit: Any = None
         self.unit_is_open = False
         self.uow: Any = None
@@ -100,6 +102,10 @@ class Parcel:
     def key(self) -> str:
         """The file's key in the store."""
         return self.ticket.info.key
+
+    def elapsed_s(self) -> float:
+        """Return how long this worker has had the file."""
+        return round(clock.monotonic_s() - self.began_s, 6)
 
 
 class Handling:
@@ -120,10 +126,12 @@ class Handling:
         verdict = yield InUnit(partial(self._claim, ticket))
         if isinstance(verdict, LeaveAlone):
             self.report.busy += 1
+            outcomes.left_alone(ticket)
             return None
         if isinstance(verdict, Found):
             yield from self._finish_for_another(ticket, verdict)
             return None
+        outcomes.claimed(verdict, self.rules)
         return (yield from self._inspect(verdict))
 
     def _claim(self, ticket: Ticket, uow: Any) -> Flow[Step, Ticket | LeaveAlone | Found]:
@@ -155,10 +163,10 @@ class Handling:
         except StepFailed as failed:
             if not is_worth_repeating(failed.error):
                 raise
-            postponed(failed.error, key=parcel.key, fate=found.fate)
+            outcomes.postponed(failed.error, key=parcel.key, fate=found.fate)
         else:
             self.report.finished_for_others += 1
-            finished(key=parcel.key, fate=found.fate, reason=found.reason)
+            outcomes.finished(key=parcel.key, fate=found.fate, reason=found.reason)
 
     def _inspect(self, ticket: Ticket) -> Flow[Step, Parcel | None]:
         """Look at what was claimed: gone, a duplicate, or work."""
@@ -168,7 +176,9 @@ class Handling:
         except StepFailed as failed:
             error, gone = failed.error, isinstance(failed.error, ObjectNotFoundError)
             yield from self.perform(parcel, Release(reason_of(error), counted=not gone))
-            if not gone:
+            if gone:
+                outcomes.vanished(ticket)
+            else:
                 self.settled(parcel, Settled("released", error, goes_up=not is_worth_repeating(error)))
             if gone or is_worth_repeating(error):
                 return None
@@ -187,10 +197,9 @@ class Handling:
     def _skip(self, parcel: Parcel, same_as: str) -> Flow[Step, None]:
         yield from self.perform(parcel, Forget())
         yield from self.perform(parcel, Archive())
-        self.settled(
-            parcel,
-            Settled("skipped", DuplicateContent(f"the same content as {same_as.removeprefix(self.rules.name + '/')}")),
-        )
+        same_as = same_as.removeprefix(f"{self.rules.name}/")
+        duplicate = DuplicateContent("the same content was ingested before", same_as=same_as)
+        self.settled(parcel, Settled("skipped", duplicate))
 
     def begin(self, parcel: Parcel) -> Flow[Step, Any]:
         """Open the file's unit of work."""
@@ -198,6 +207,8 @@ class Handling:
             parcel.uow = yield EnterUnit(parcel)
         except StepFailed as failed:
             yield from self.perform(parcel, Release(reason_of(failed.error), counted=False))
+            outcomes.released(parcel.ticket, failed.error, parcel.elapsed_s())
+            parcel.fate_is_told = True
             raise
         return parcel.uow
 
@@ -269,20 +280,37 @@ class Handling:
             present = yield Ask(partial(self._store.stat, parcel.key))
             if claims.version_of(present) != parcel.ticket.version:
                 return
-            yield Ask(partial(self._store.move, parcel.key, place(parcel.key, None), if_absent=True))
+            target = place(parcel.key, None)
+            yield Ask(partial(self._store.move, parcel.key, target, if_absent=True))
         except StepFailed as failed:
             if isinstance(failed.error, ObjectExistsError):
-                content = parcel.sha256 or (yield HashOf(parcel.key))
-                yield Ask(partial(self._store.move, parcel.key, place(parcel.key, content)))
-            elif not isinstance(failed.error, ObjectNotFoundError | ObjectChangedError):
-                raise  # those two: another worker was quicker to finish it, or another file landed under the name
+                target = place(parcel.key, parcel.sha256 or (yield HashOf(parcel.key)))
+                yield Ask(partial(self._store.move, parcel.key, target))
+            elif isinstance(failed.error, ObjectNotFoundError | ObjectChangedError):
+                return  # another worker was quicker to finish it, or another file landed under the name
+            else:
+                raise
+        parcel.moved_to = target
 
     def settled(self, parcel: Parcel, settled: Settled) -> None:
         """Count and log what became of a file. A claim that could not be given back is not waited for."""
         parcel.ticket.holder.abandon()
-        elapsed_s = clock.monotonic_s() - parcel.began_s
-        facts = {"key": parcel.key, "attempt": parcel.ticket.attempt, "elapsed_s": round(elapsed_s, 6)}
-        record(self.report, settled, rejected=parcel.rejects.count, facts=facts)
+        parcel.fate_is_told = True
+        outcomes.record(
+            self.report,
+            settled,
+            parcel.ticket,
+            self.rules,
+            rejected=parcel.rejects.count,
+            to=parcel.moved_to,
+            elapsed_s=parcel.elapsed_s(),
+        )
+
+    def abandoned(self, parcel: Parcel, error: BaseException) -> None:
+        """Let go of a file that could not be settled."""
+        parcel.ticket.holder.abandon()
+        if not parcel.fate_is_told:
+            outcomes.abandoned(parcel.ticket, error)
 
 
 def _as_values(step: Forget | Release | MarkQuarantined) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from controlroom.ingestion.handling import Ask, EnterUnit, Handling, HashOf, InU
 from controlroom.ingestion.outcomes import InboxReport, Rules
 from controlroom.ingestion.owners import Holder
 from controlroom.ingestion.places import Places
+from controlroom.logs import bound
 from controlroom.policy.flow import drive
 from controlroom.storage import ObjectInfo, ObjectStore
 
@@ -95,7 +96,8 @@ class Inbox:
     def _take(self, info: ObjectInfo) -> Parcel | None:
         holder = Holder()
         try:
-            return drive(self._handling.take(info, holder), self._perform)
+            with bound(file=info.key):
+                return drive(self._handling.take(info, holder), self._perform)
         except BaseException:
             holder.abandon()
             raise

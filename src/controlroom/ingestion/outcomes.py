@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-from controlroom.errors import ConfigError, LeaseLostError, NothingToDo
+from controlroom.errors import ConfigError, ControlRoomError, Disposition, LeaseLostError, NothingToDo
 from controlroom.ingestion.claims import Ticket
 from controlroom.ingestion.places import Places
 from controlroom.logs import get_logger
-from controlroom.policy.delivery import Settled, reason_of
+from controlroom.policy.delivery import Settled
 
-__all__ = ["DuplicateContent", "InboxReport", "Rules", "finished", "lease_lost", "postponed", "record"]
+__all__ = [
+    "DuplicateContent",
+    "InboxReport",
+    "Rules",
+    "abandoned",
+    "claimed",
+    "finished",
+    "lease_lost",
+    "left_alone",
+    "postponed",
+    "record",
+    "released",
+    "vanished",
+]
 
 _log = get_logger("controlroom.ingestion")
 
@@ -76,9 +89,13 @@ class InboxReport:
 
 
 class DuplicateContent(NothingToDo):
-    """The same bytes were ingested before, under this or another name. It never leaves the inbox."""
+    """The same bytes were ingested before, under the key *same_as* if that is known. It never leaves the inbox."""
 
     code = "nothing-to-do"
+
+    def __init__(self, message: str, *, same_as: str | None = None) -> None:
+        super().__init__(message)
+        self.same_as = same_as
 
 
 def lease_lost(ticket: Ticket) -> LeaseLostError:
@@ -90,30 +107,93 @@ def lease_lost(ticket: Ticket) -> LeaseLostError:
     return LeaseLostError(message, lease=ticket.ref)
 
 
-def record(report: InboxReport, settled: Settled, *, rejected: int, facts: dict[str, Any]) -> None:
-    """Count and log what became of one file. An error that goes up is left to the boundary to log."""
+def claimed(ticket: Ticket, rules: Rules) -> None:
+    """Log that this worker has the file."""
+    key, size_bytes = ticket.info.key, ticket.info.size_bytes
+    attempt, attempts = ticket.attempt, rules.max_attempts
+    _log.info("file_claimed", file=key, key=key, attempt=attempt, attempts=attempts, size_bytes=size_bytes)
+
+
+def left_alone(ticket: Ticket) -> None:
+    """Log that another worker has the file."""
+    _log.debug("file_left_alone", file=ticket.info.key, key=ticket.info.key)
+
+
+def vanished(ticket: Ticket) -> None:
+    """Log that the file was gone before it could be read."""
+    _log.info("file_vanished", file=ticket.info.key, key=ticket.info.key, attempt=ticket.attempt)
+
+
+def record(
+    report: InboxReport,
+    settled: Settled,
+    ticket: Ticket,
+    rules: Rules,
+    *,
+    rejected: int,
+    to: str | None,
+    elapsed_s: float,
+) -> None:
+    """Count and log what became of one file.
+
+    Its failure first, which is told once and in full; the line of its fate does not repeat it. An error that goes up is
+    left to the boundary to log.
+    """
     setattr(report, settled.outcome, getattr(report, settled.outcome) + 1)
-    reason = None if settled.error is None else reason_of(settled.error)
+    key, attempt, error = ticket.info.key, ticket.attempt, settled.error
+    nothing_to_do = isinstance(error, ControlRoomError) and error.disposition is Disposition.SKIP
+    if error is not None and not settled.goes_up and not nothing_to_do:
+        _log.failure("file_failed", error, file=key, key=key, attempt=attempt)
     match settled.outcome:
         case "ingested":
             report.rejected += rejected
-            _log.info("file_ingested", rejected=rejected, **facts)
+            _log.info("file_ingested", file=key, key=key, attempt=attempt, rejected=rejected, elapsed_s=elapsed_s)
         case "skipped":
-            _log.info("file_skipped", reason=getattr(settled.error, "message", None), **facts)
-            return
+            _log_skip(ticket, error if nothing_to_do else None, elapsed_s)
         case "quarantined":
-            _log.warning("file_quarantined", reason=reason, **facts)
+            _log.warning(
+                "file_quarantined",
+                file=key,
+                key=key,
+                attempt=attempt,
+                attempts=rules.max_attempts,
+                to=to,
+                reason=type(error).__name__,
+                elapsed_s=elapsed_s,
+            )
         case "released":
-            _log.warning("file_released", reason=reason, **facts)
-    if settled.error is not None and not settled.goes_up:
-        _log.failure("file_failed", settled.error, **facts)
+            released(ticket, error, elapsed_s)
+
+
+def _log_skip(ticket: Ticket, why: BaseException | None, elapsed_s: float) -> None:
+    _log.info(
+        "file_skipped",
+        file=ticket.info.key,
+        key=ticket.info.key,
+        attempt=ticket.attempt,
+        reason=getattr(why, "message", "there was nothing to do"),
+        same_as=getattr(why, "same_as", None),
+        elapsed_s=elapsed_s,
+    )
+
+
+def released(ticket: Ticket, error: BaseException | None, elapsed_s: float) -> None:
+    """Log that the file was given back."""
+    key, reason = ticket.info.key, type(error).__name__
+    _log.warning("file_released", file=key, key=key, attempt=ticket.attempt, reason=reason, elapsed_s=elapsed_s)
+
+
+def abandoned(ticket: Ticket, error: BaseException) -> None:
+    """Log that nothing could be settled about the file: it waits for the end of the claim's lease."""
+    key, reason = ticket.info.key, type(error).__name__
+    _log.warning("file_abandoned", file=key, key=key, attempt=ticket.attempt, reason=reason)
 
 
 def finished(*, key: str, fate: str, reason: str | None) -> None:
     """Log that the decision of a worker that died was carried out."""
-    _log.info("file_finished", key=key, fate=fate, reason=reason)
+    _log.info("file_finished", file=key, key=key, fate=fate, reason=reason)
 
 
 def postponed(error: BaseException, *, key: str, fate: str) -> None:
     """Log that a decision could not be carried out yet; the next run will."""
-    _log.failure("file_failed", error, key=key, fate=fate)
+    _log.failure("file_failed", error, file=key, key=key, fate=fate)

@@ -39,7 +39,7 @@ class Rejects:
         self._spool.write(json.dumps(entry, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n")
         self.count += 1
         if self.count <= _LOGGED_SINGLY:
-            _log.warning("record_rejected", key=self._key, line=line, reason=reason)
+            _log.warning("record_rejected", file=self._key, key=self._key, line=line, reason=reason)
         if self._limit is not None and self.count > self._limit:
             message = (
                 f"{self._key}: {self.count} records were rejected, {self._limit} are allowed. Nothing of the file was "

@@ -37,14 +37,16 @@ class _Lines:
 
     def __init__(self, log: Logger, total: int | None, unit: str | None) -> None:
         self._log = log
-        self._facts = {"total": total, **({} if unit is None else {"unit": unit})}
+        self._total = total
+        self._counted = unit
         self._began_s = self._told_s = clock.monotonic_s()
 
     def advanced(self, done: int) -> None:
         now_s = clock.monotonic_s()
         if now_s - self._told_s >= _BETWEEN_LINES_S:
             self._told_s = now_s
-            self._log.info("run_progressed", done=done, **self._facts, elapsed_s=round(now_s - self._began_s, 3))
+            elapsed_s = round(now_s - self._began_s, 3)
+            self._log.info("run_progressed", done=done, total=self._total, counted=self._counted, elapsed_s=elapsed_s)
 
     def close(self) -> None:
         pass

@@ -8,13 +8,15 @@ from typing import Any, Final
 
 from controlroom.errors import ControlRoomError, Disposition
 from controlroom.errors.text import text_of
+from controlroom.logs.source import source_line
 
-__all__ = ["UNFORESEEN", "failure_facts", "mark_reported"]
+__all__ = ["UNFORESEEN", "failure_facts", "is_reported", "mark_reported"]
 
 UNFORESEEN: Final = "unforeseen"
 """The code of an exception that is not ours: nobody classified it, so it is a bug until somebody does."""
 
 _MARK = "_controlroom_reported"
+_BROUGHT = "_causes"  # where our errors keep, on their way through a pickle, what cannot travel with them
 _LONGEST_CHAIN = 20  # causes after the twentieth are a loop or a bug; the first ones matter
 _MOST_MEMBERS = 20
 _MOST_DESCRIBED = 100  # groups inside groups multiply: no line grows beyond this many exceptions
@@ -30,6 +32,11 @@ def mark_reported(error: BaseException) -> bool:
         return False
     attributes[_MARK] = True
     return True
+
+
+def is_reported(error: BaseException) -> bool:
+    """Tell whether *error* was told before: whoever holds it next has nothing to say of it."""
+    return _MARK in getattr(error, "__dict__", {})
 
 
 def failure_facts(error: BaseException) -> dict[str, Any]:
@@ -63,9 +70,7 @@ class _Description:
         first = self._of_one(error)
         live = [cause for cause in _live_causes(error) if self._is_new(cause)]
         causes = [self._of_one(cause) for cause in live]
-        last = live[-1] if live else error
-        if isinstance(last, ControlRoomError) and next(_live_causes(last), None) is None:
-            causes += last.causes  # it crossed a process, and brought its causes along as data
+        causes += _causes_brought([error, *live], causes)
         return first | ({"causes": causes} if causes else {})
 
     def _is_new(self, error: BaseException) -> bool:
@@ -110,17 +115,39 @@ def _live_causes(error: BaseException) -> Iterator[BaseException]:
         error = cause
 
 
-def _frames(traceback: TracebackType | None) -> list[dict[str, Any]]:
-    """Return file, line and function of each frame, outermost first; never its locals.
+def _causes_brought(errors: list[BaseException], told: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the causes that *errors* of ours had when they crossed a process, as data, unless they are *told* already."""
+    known = {_identity(cause) for cause in told}
+    brought: list[dict[str, Any]] = []
+    for error in errors:
+        if isinstance(error, ControlRoomError) and _BROUGHT in vars(error):
+            brought += [cause for cause in error.causes if _identity(cause) not in known]
+    return brought[:_LONGEST_CHAIN]
 
-    Cheaper than ``traceback``, which parses the source again to place its carets, and without source lines: they would
-    show literals that nobody registered as secret.
+
+def _identity(cause: dict[str, Any]) -> tuple[str, str]:
+    return str(cause.get("type")).rpartition(".")[2], str(cause.get("message"))
+
+
+def _frames(traceback: TracebackType | None) -> list[dict[str, Any]]:
+    """Return file, line, function and source of each frame, outermost first; never its locals.
+
+    Cheaper than ``traceback``, which parses the source again to place its carets.
     """
-    frames: list[dict[str, Any]] = []
+    frames: list[TracebackType] = []
     while traceback is not None:
-        code = traceback.tb_frame.f_code
-        frames.append({"file": code.co_filename, "line": traceback.tb_lineno, "function": code.co_qualname})
+        frames.append(traceback)
         traceback = traceback.tb_next
     if (omitted := len(frames) - _OUTERMOST_FRAMES - _INNERMOST_FRAMES) > 0:
-        frames[_OUTERMOST_FRAMES:-_INNERMOST_FRAMES] = [{"omitted": omitted}]
-    return frames
+        outermost, innermost = frames[:_OUTERMOST_FRAMES], frames[-_INNERMOST_FRAMES:]
+        return [*map(_frame, outermost), {"omitted": omitted}, *map(_frame, innermost)]
+    return [*map(_frame, frames)]
+
+
+def _frame(traceback: TracebackType) -> dict[str, Any]:
+    frame, line = traceback.tb_frame, traceback.tb_lineno
+    code = frame.f_code
+    shown: dict[str, Any] = {"file": code.co_filename, "line": line, "function": code.co_qualname}
+    if source := source_line(code.co_filename, line, frame.f_globals):
+        shown["source"] = source
+    return shown

@@ -81,7 +81,7 @@ def _entry(root: KeyRoot, raw: os.DirEntry[str], at: str) -> _Entry | None:
     try:
         name = raw.name.encode("utf-8")
     except UnicodeEncodeError:
-        _log.warning("file_skipped", key=ascii(at + raw.name), reason="its name is not UTF-8 and cannot be a key")
+        _log.warning("entry_skipped", key=ascii(at + raw.name), reason="its name is not UTF-8 and cannot be a key")
         return None
     is_folder = _is_folder(root, raw)
     return _Entry(name + b"/" if is_folder else name, at + raw.name, raw.path, is_folder)

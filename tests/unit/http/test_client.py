@@ -852,8 +852,8 @@ def test_walks_tell_their_pages_and_their_end(caplog: pytest.LogCaptureFixture) 
     caplog.set_level(logging.INFO)
     walk("sync", BASE, Endpoint("/x"), transport=httpx.MockTransport(lambda _: httpx.Response(200, json=[1, 2])))
 
-    assert "page_fetched endpoint=/x page=1 records=2" in caplog.text
-    assert "walk_finished endpoint=/x pages=1 records=2 expected=null verified=false" in caplog.text
+    assert "page=1 endpoint=/x records=2" in caplog.text
+    assert "endpoint=/x pages=1 records=2 expected=null verified=false" in caplog.text
 
 
 def test_a_telling_parameter_of_a_walk_is_masked_from_then_on(caplog: pytest.LogCaptureFixture) -> None:

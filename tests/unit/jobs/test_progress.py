@@ -53,7 +53,7 @@ def test_a_line_at_most_once_a_minute(log: Recording, time: ManualClock) -> None
         "event": "run_progressed",
         "done": 9,
         "total": 30,
-        "unit": "files",
+        "counted": "files",
         "elapsed_s": 63.0,
     }
 

@@ -140,7 +140,7 @@ def test_a_name_that_is_not_utf_8_is_skipped_with_a_warning(
     monkeypatch.setattr("controlroom.storage.listing._log", log)
 
     assert keys(store) == ["good"]
-    assert events == [("file_skipped", "'bad\\udcff'")]
+    assert events == [("entry_skipped", "'bad\\udcff'")]
 
 
 def test_a_folder_that_cannot_be_read_is_an_error_not_an_empty_one() -> None:

@@ -6,25 +6,24 @@ ambient deadline, the shared budget. Whatever ends a series, the error that come
 
 from __future__ import annotations
 
-import inspect
 import random
-from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from functools import partial, update_wrapper
-from types import CoroutineType, TracebackType
-from typing import Any, NoReturn, ParamSpec, TypeVar
+from types import CoroutineType
+from typing import Any, ParamSpec, TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, Retrying
 
 from controlroom import clock
 from controlroom.clock import current_deadline, deadline
-from controlroom.errors import Attempt, ConfigError, ControlRoomError
-from controlroom.logs import get_logger
+from controlroom.errors import ConfigError, ControlRoomError
 from controlroom.policy.backoff import Backoff
 from controlroom.policy.deadlines import Deadline
 from controlroom.policy.quantities import is_number, is_whole
 from controlroom.policy.retry import Decision, GiveUp, RetryAfter, RetryBudget, judge
+from controlroom.retrying.callables import asynchronous, is_async
+from controlroom.retrying.series import NO_LIMIT, Series
 
 __all__ = [
     "Backoff",
@@ -39,11 +38,6 @@ __all__ = [
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-_LONGEST_MEMORY = 100  # a series may be long; an error report may not
-_NO_LIMIT = {"disposition", "shutdown"}
-
-_log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +62,8 @@ class RetryPolicy:
         and each ends a wait at once. What ends a series is raised itself: the same object, with its own traceback and
         chain, and with ``.attempts`` filled (the last 100). An error that exhausted a policy further in brings attempts
         of its own: those stay when this policy made no retry; otherwise this policy's replace them, and each says how
-        many tries it was made of. One WARNING ``retry_scheduled`` per retry, one ERROR ``gave_up`` where a limit ended
-        the series. Not promised: that a try under way is interrupted; that is for whatever it waits in.
+        many tries it was made of. One WARNING ``retry_scheduled`` per retry; where a limit ended the series, one ERROR
+        ``gave_up``; how it ended otherwise after a retry, one INFO ``retries_ended``. Not promised: that a try under way is interrupted; that is for whatever it waits in.
     """
 
     attempts: int = 5
@@ -134,7 +128,7 @@ class RetryPolicy:
             remaining_s=None if deadline is None else deadline.remaining_s(),
         )
         decision = answer()
-        says_retry = isinstance(decision, RetryAfter) or decision.rule not in _NO_LIMIT
+        says_retry = isinstance(decision, RetryAfter) or decision.rule not in NO_LIMIT
         if says_retry and self.only_if is not None and not self.only_if(error):  # type: ignore[arg-type]  # so it is ours
             return GiveUp(f"{type(error).__name__} is not among what may be repeated here")
         # The budget comes last: a token is taken only for a retry that nothing else forbids.
@@ -151,9 +145,9 @@ class RetryPolicy:
             ShutdownRequested: The process was asked to stop during a wait; what had failed is its context.
             BaseException: What the last try raised, itself.
         """
-        if _is_async(fn):
-            raise _asynchronous(fn)
-        series = _Series(self, fn)
+        if is_async(fn):
+            raise asynchronous(fn)
+        series = Series(self, fn)
         result = Retrying(
             sleep=series.sleep,
             stop=series.is_over,
@@ -163,13 +157,13 @@ class RetryPolicy:
         )(partial(fn, *args, **kwargs))
         if isinstance(result, CoroutineType):  # a decorator hid that fn is asynchronous
             result.close()
-            raise _asynchronous(fn)
-        return result if series.error is None else series.surrender()
+            raise asynchronous(fn)
+        return series.ended(result) if series.error is None else series.surrender(series.error)
 
     async def acall(self, fn: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Return ``await fn(*args, **kwargs)``, tried as often as this policy allows; see `call`."""
-        _is_async(fn)
-        series = _Series(self, fn)
+        is_async(fn)
+        series = Series(self, fn)
 
         async def attempt() -> T:
             return await fn(*args, **kwargs)
@@ -182,7 +176,7 @@ class RetryPolicy:
             before=None,  # type: ignore[arg-type]  # asked for a hook, it awaits one before every try
             retry_error_callback=series.end,
         )(attempt)
-        return result if series.error is None else series.surrender()
+        return series.ended(result) if series.error is None else series.surrender(series.error)
 
     def __call__(self, fn: Callable[P, T], /) -> Callable[P, T]:
         """Return *fn*, synchronous or asynchronous, with every call of it under this policy.
@@ -190,7 +184,7 @@ class RetryPolicy:
         Raises:
             ConfigError: *fn* is a generator function: to begin it again would repeat records already handed out.
         """
-        if _is_async(fn):
+        if is_async(fn):
 
             async def retried_async(*args: P.args, **kwargs: P.kwargs) -> Any:
                 return await self.acall(fn, *args, **kwargs)  # type: ignore[arg-type]  # T is awaitable: see the test above
@@ -203,147 +197,5 @@ class RetryPolicy:
         return update_wrapper(retried, fn)
 
 
-@dataclass(slots=True)
-class _Series:
-    """One call under a policy, from its first try to its end: what tenacity's loop asks at each turn."""
-
-    policy: RetryPolicy
-    fn: Callable[..., Any]
-    deadline: Deadline | None = field(default_factory=current_deadline)
-    began_at_s: float = field(default_factory=clock.monotonic_s)
-    attempts: deque[Attempt] = field(default_factory=lambda: deque(maxlen=_LONGEST_MEMORY))
-    decision: Decision = field(init=False)
-    pending: BaseException | None = None
-    error: BaseException | None = None
-
-    def __post_init__(self) -> None:
-        if self.deadline is not None:
-            self.deadline.require(self.what)
-
-    @property
-    def what(self) -> str:
-        return self.policy.what or _name_of(self.fn)
-
-    def wait_s(self, state: RetryCallState) -> float:
-        """Judge the attempt that failed. Tenacity asks for the wait first, and then whether to stop."""
-        error: BaseException = state.outcome.exception()  # type: ignore[union-attr,assignment]  # it did fail
-        self._judge(error, state.attempt_number)
-        return self.decision.wait_s if isinstance(self.decision, RetryAfter) else 0.0
-
-    def is_over(self, _: RetryCallState) -> bool:
-        return isinstance(self.decision, GiveUp)
-
-    def sleep(self, seconds: float) -> None:
-        try:
-            clock.sleep(seconds)
-        except BaseException as interruption:
-            self._explain(interruption)
-            raise
-
-    async def asleep(self, seconds: float) -> None:
-        try:
-            await clock.asleep(seconds)
-        except BaseException as interruption:
-            self._explain(interruption)
-            raise
-
-    def end(self, state: RetryCallState) -> None:
-        self.error = self.pending
-        state.outcome = None  # a cycle again: the loop's frame is the f_back of those in the traceback
-
-    def surrender(self) -> NoReturn:
-        """Raise what ended the series."""
-        error, self.error, self.pending = self.error, None, None
-        if isinstance(error, ControlRoomError):
-            if len(self.attempts) > 1 or not error.attempts:
-                error.attempts = tuple(self.attempts)
-            self._log_the_end(error)
-        try:
-            raise error  # type: ignore[misc]  # asked for only where there is one
-        finally:
-            del error  # it would close a cycle: error, traceback, this frame, error
-
-    def _judge(self, error: BaseException, attempt: int) -> None:
-        self.pending = error
-        error.__traceback__ = _without_the_loop(error.__traceback__)
-        elapsed_s = clock.monotonic_s() - self.began_at_s
-        self.decision = self.policy._decide(error, attempt, elapsed_s, self.deadline, RetryBudget.take)  # noqa: SLF001 - its other half
-        if isinstance(error, ControlRoomError):
-            wait_s = self.decision.wait_s if isinstance(self.decision, RetryAfter) else None
-            self.attempts.append(Attempt(attempt, _text_of(error), wait_s, self.decision.reason))
-            if wait_s is not None:
-                self._log_the_retry(self.attempts[-1], wait_s, error.code)
-
-    def _log_the_retry(self, failed: Attempt, wait_s: float, code: str) -> None:
-        _log.warning(
-            "retry_scheduled",
-            what=self.what,
-            attempt=failed.number,
-            attempts=self.policy.attempts,
-            wait_s=round(wait_s, 3),
-            reason=failed.reason,
-            error=failed.error,
-            code=code,
-        )
-
-    def _log_the_end(self, error: ControlRoomError) -> None:
-        """Say which limit ended the series; what was never to be repeated is for the boundary to log."""
-        if isinstance(self.decision, GiveUp) and self.decision.rule not in _NO_LIMIT and self.policy.attempts > 1:
-            facts = {"what": self.what, "attempt": self.attempts[-1].number, "reason": self.decision.reason}
-            _log.failure("gave_up", error, rule=self.decision.rule, **facts)
-
-    def _explain(self, interruption: BaseException) -> None:
-        """Keep what had failed visible behind what interrupted the wait."""
-        if interruption.__context__ is None:
-            interruption.__context__ = self.pending
-        if isinstance(interruption, ControlRoomError):
-            interruption.attempts = tuple(self.attempts)
-
-
 def _failed(state: RetryCallState) -> bool:
     return state.outcome is not None and state.outcome.failed
-
-
-def _is_async(fn: Callable[..., Any]) -> bool:
-    """Tell the colour of *fn*; refuse what cannot be called, or not again."""
-    if not callable(fn):
-        message = f"{fn!r} cannot be called, so it cannot be retried: give a function."
-        raise ConfigError(message)
-    # By its code, since the predicates of `inspect` cost 1 µs each, on every call.
-    inner = _innermost(fn)
-    code = getattr(inner, "__code__", None) or getattr(type(inner).__call__, "__code__", None)
-    flags: int = getattr(code, "co_flags", 0)
-    if flags & (inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR):
-        message = f"{_name_of(fn)} is a generator: begun again, it would repeat records. Retry what it calls instead."
-        raise ConfigError(message)
-    return bool(flags & inspect.CO_COROUTINE)
-
-
-def _innermost(fn: Callable[..., Any]) -> Callable[..., Any]:
-    while isinstance(fn, partial):
-        fn = fn.func
-    return fn
-
-
-def _asynchronous(fn: Callable[..., Any]) -> ConfigError:
-    message = f"{_name_of(fn)} is asynchronous: use `await policy.acall(…)`, or decorate the coroutine function itself."
-    return ConfigError(message)
-
-
-def _name_of(fn: Callable[..., Any]) -> str:
-    inner = _innermost(fn)
-    return str(getattr(inner, "__qualname__", type(inner).__qualname__))
-
-
-def _text_of(error: ControlRoomError) -> str:
-    """Return what failed, and of how many tries it was made where a policy further in had retried already."""
-    text = f"{type(error).__name__}: {error.message}"
-    tries = len(error.attempts)
-    return text if tries < 2 else f"{text} (after {tries} attempts of its own)"  # noqa: PLR2004 - one try is no series
-
-
-def _without_the_loop(traceback: TracebackType | None) -> TracebackType | None:
-    """Return *traceback* from the caller's own function on: the loop's frames say nothing, and hold the error in a cycle."""
-    while traceback is not None and traceback.tb_frame.f_globals.get("__name__", "").startswith(("tenacity", __name__)):
-        traceback = traceback.tb_next
-    return traceback

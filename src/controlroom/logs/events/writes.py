@@ -1,0 +1,90 @@
+"""What writes log: units of work in a database, objects in a store."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from controlroom.logs.events.declarations import Event, Field
+
+__all__ = ["OF_WRITES"]
+
+_UNITS: Final = ("controlroom.database.unit_of_work",)
+_UNIT: Final = Field("unit", "string", 'the unit of work, "u1"')
+_TOOK: Final = Field("elapsed_s", "number", "how long the unit was open", "s")
+
+OF_WRITES: Final = (
+    Event("unit_committed", "DEBUG", "A unit of work committed.", _UNITS, (_UNIT, _TOOK)),
+    Event(
+        "unit_rolled_back",
+        "INFO",
+        "A unit of work was rolled back: nothing of it is in the database.",
+        _UNITS,
+        (_UNIT, Field("reason", "string", 'the class of the error; "asked for" without one'), _TOOK),
+    ),
+    Event(
+        "commit_left_in_doubt",
+        "WARNING",
+        "COMMIT got no clear answer: the unit of work is in the database whole, or not at all.",
+        _UNITS,
+        (_UNIT, Field("reason", "string", "the class of the error"), _TOOK),
+    ),
+    Event(
+        "on_commit_failed",
+        "ERROR",
+        "A hook failed after its unit of work had committed.",
+        _UNITS,
+        (
+            _UNIT,
+            Field("hook", "string", "the name of the function"),
+            Field("outcome", "string", "what became of the unit", values=("committed",)),
+        ),
+        is_failure=True,
+    ),
+    Event(
+        "watermark_advanced",
+        "INFO",
+        "Data is complete up to here; told once the unit of work has committed.",
+        _UNITS,
+        (
+            _UNIT,
+            Field("name", "string", "the watermark"),
+            Field("before", "any", "where it stood", nullable=True),
+            Field("after", "any", "where it stands"),
+        ),
+    ),
+    Event(
+        "checkpoint_saved",
+        "DEBUG",
+        "A resumable position was stored; told once the unit of work has committed.",
+        _UNITS,
+        (_UNIT, Field("name", "string", "the checkpoint")),
+    ),
+    Event(
+        "wal_refused",
+        "WARNING",
+        "SQLite keeps no write-ahead log for this file: readers and writers wait for each other.",
+        ("controlroom.database.sqlite",),
+        (
+            Field("database", "string", "the file"),
+            Field("journal_mode", "string", "what it has instead"),
+        ),
+    ),
+    Event(
+        "file_published",
+        "DEBUG",
+        "A file or an object became visible under its name, whole.",
+        ("controlroom.storage.atomic", "controlroom.storage.batch", "controlroom.storage.local_objects"),
+        (
+            Field("ref", "string", "its path or URL"),
+            Field("size_bytes", "integer", "how large it is", "bytes"),
+            Field("sha256", "string", "of its content, for objects of a store", required=False, nullable=True),
+        ),
+    ),
+    Event(
+        "entry_skipped",
+        "WARNING",
+        "A listing left out a name that cannot be a key.",
+        ("controlroom.storage.listing",),
+        (Field("key", "string", "the name, escaped"), Field("reason", "string", "what is wrong with it")),
+    ),
+)
