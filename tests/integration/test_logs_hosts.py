@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import pty
+import re
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -10,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from controlroom.logs.cron import schedule_of
 
 JOB = """
     from controlroom.logs import get_logger, setup_logging
@@ -135,6 +142,136 @@ def test_under_pytest_caplog_and_stderr_each_get_a_line_once(tmp_path: Path) -> 
     )
 
     assert done.returncode == 0, done.stdout
+
+
+AT_A_TERMINAL = """
+    import json
+    from controlroom import BaseSettings, job
+
+    class Settings(BaseSettings):
+        page_size: int
+
+    def parse(text):
+        return json.loads(text)
+
+    @job(settings=Settings, prefix="PROBE_")
+    def ingest(run):
+        run.log.info("page_fetched", body="x" * 1_000, title="\\x1b]0;owned\\x07")
+        parse("{")
+
+    ingest.main()
+"""
+
+
+def at_a_terminal(folder: Path, **env: str) -> str:
+    """What a person sees of the job at a terminal of 80 columns; its stderr is one."""
+    (folder / "job.py").write_text(textwrap.dedent(AT_A_TERMINAL))
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "job.py"], cwd=folder, env=env, stderr=theirs, start_new_session=True
+    ) as process:
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # EIO: the other end is closed
+            while part := os.read(ours, 65_536):
+                shown += part
+        os.close(ours)
+    assert process.returncode > 0
+    return shown.decode().replace("\r\n", "\n")
+
+
+def test_a_person_at_a_terminal_sees_the_run_without_what_does_not_concern_them(tmp_path: Path) -> None:
+    shown = at_a_terminal(tmp_path, PROBE_PAGE_SIZE="20", NO_COLOR="1")
+    head, facts, loaded, setting, page, failed, *failure, finished = shown.splitlines()
+
+    assert re.search(r" INFO     run_started run_id=[0-9a-f-]{36} job=ingest host=command_line", head)
+    assert re.match(r"    kind=\w+ hostname=", facts)
+    assert loaded.endswith("settings_loaded [controlroom.jobs.definition]")
+    assert setting == "    page_size  20  PROBE_PAGE_SIZE (environment)"
+    assert "…(+760 characters)" in page
+    assert "run_failed code=unforeseen" in failed
+    assert [re.sub(r"\d+ frames?", "n frames", line) for line in failure[:-1]] == [
+        "  json.decoder.JSONDecodeError: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)",
+        "    … n frames in controlroom …",
+        "    job.py:14 in ingest",
+        "    job.py:9 in parse",
+        "    … n frames in json …",
+    ]
+    assert failure[-1].endswith("in JSONDecoder.raw_decode")
+    assert "outcome=failed exit_code=70" in finished
+    assert shown.count("run_id=") == 1
+    assert "\x1b" not in shown
+
+
+def test_an_operators_mistake_at_a_terminal_shows_what_to_correct_and_no_frames(tmp_path: Path) -> None:
+    shown = at_a_terminal(tmp_path, TERM="xterm")
+
+    assert "\x1b[31mERROR   \x1b[0m" in shown
+    assert "Set PROBE_PAGE_SIZE" in shown
+    assert "frame" not in shown
+    assert ".py:" not in shown
+
+
+WHO = """
+    import json
+    from controlroom.logs import setup_logging
+    from controlroom.logs.surroundings import host_facts
+    print(json.dumps([setup_logging().host, host_facts()]))
+"""
+
+
+def under(parent: str, folder: Path, **env: str) -> Any:
+    """What a process finds whose parent is a shell that is called *parent*, without a terminal, as a daemon's."""
+    shell = folder / parent
+    shutil.copy("/bin/sh", shell)
+    (folder / "job.py").write_text(textwrap.dedent(WHO))
+    done = subprocess.run(
+        [shell, "-c", f"{sys.executable} {folder / 'job.py'}; true"],  # something behind it: the shell stays
+        env=env,
+        start_new_session=True,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    return json.loads(done.stdout)
+
+
+def test_what_cron_started_knows_so_by_its_ancestors(tmp_path: Path) -> None:
+    host, facts = under("cron", tmp_path)
+
+    assert (host, facts["kind"], facts["scheduled_by"]) == ("cron", "cron", "cron")
+    assert "guessed" not in facts
+
+
+@pytest.mark.skipif(schedule_of({}) is not None, reason="cron itself started these tests: it is among the ancestors")
+def test_a_daemon_that_only_looks_like_cron_to_its_children_is_a_process(tmp_path: Path) -> None:
+    like_cron = {"SHELL": "/bin/sh", "HOME": "/", "LOGNAME": "ada", "PATH": "/usr/bin:/bin"}
+
+    assert under("runner", tmp_path, **like_cron)[0] == "process"
+
+
+def test_what_a_timer_of_systemd_started_knows_so_by_its_environment(tmp_path: Path) -> None:
+    host, facts = under(
+        "runner", tmp_path, TRIGGER_TIMER_REALTIME_USEC="1", TRIGGER_UNIT="a.timer", INVOCATION_ID="4711"
+    )
+
+    assert (host, facts["scheduled_by"], facts["timer"], facts["invocation_id"]) == (
+        "cron",
+        "systemd_timer",
+        "a.timer",
+        "4711",
+    )
+
+
+def test_a_job_in_ci_logs_like_any_other_and_knows_where_it_is(tmp_path: Path) -> None:
+    host, facts = under("cron", tmp_path, CI="true", GITHUB_ACTIONS="true", GITHUB_SHA="abc", GITHUB_TOKEN="ghs_canary")
+
+    assert (host, facts["provider"], facts["sha"]) == ("ci", "github", "abc")
+    assert "canary" not in json.dumps(facts)
+    done = run(JOB, CI="true")
+    assert (done.stdout, events(done.stderr)) == ("", ["tried", "hello"])
 
 
 LOADED = """

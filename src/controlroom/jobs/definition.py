@@ -15,6 +15,7 @@ from controlroom import clock, shutdown
 from controlroom.jobs.outcome import Outcome, exit_code_of, outcome_of
 from controlroom.jobs.run import Run, new_run_id
 from controlroom.logs import bound, get_logger
+from controlroom.logs.surroundings import host_facts
 from controlroom.settings import BaseSettings, explain_settings, load_settings
 
 __all__ = ["Job", "Launch", "job"]
@@ -145,7 +146,13 @@ class Job(Generic[S, T]):
         began_s, run_id = clock.monotonic_s(), new_run_id()
         within = nullcontext() if launch.deadline_s is None else clock.deadline(launch.deadline_s)
         with bound(run_id=run_id):
-            _log.info("run_started", job=self.name, host=launch.host, **_if_given(deadline_s=launch.deadline_s))
+            _log.info(
+                "run_started",
+                job=self.name,
+                host=launch.host,
+                host_facts=host_facts(),
+                **_if_given(deadline_s=launch.deadline_s),
+            )
             try:
                 with within:
                     settings = self._settings(launch)

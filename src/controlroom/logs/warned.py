@@ -18,4 +18,5 @@ def log_warning(
 
     Not shown: the source line, which could hold what nobody registered as secret.
     """
-    _log.warning(str(message), category=category.__name__, file=filename, line=lineno)
+    # Not as `file`: that is what a delivery is called, and it may be bound here.
+    _log.warning(str(message), category=category.__name__, at=f"{filename}:{lineno}")
