@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import logging
 import os
 import platform
@@ -35,12 +36,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"controlroom {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     explain = commands.add_parser("explain", help="the story of a run, from its log alone")
-    explain.add_argument("log", metavar="RUN.JSONL", help="JSON lines, as --log-file writes them")
+    explain.add_argument(
+        "logs",
+        metavar="RUN.JSONL",
+        nargs="+",
+        help="JSON lines, as --log-file writes them; all files of a rotated log, compressed or not; - is stdin",
+    )
     explain.add_argument("--run", metavar="ID", help="only this one of the runs in the log")
+    explain.add_argument("--html", metavar="FILE", help="also write the story as a page that needs no network")
+    explain.add_argument("--json", action="store_true", help="print the story as JSON instead of text")
+    commands.add_parser("settings", help="check, explain or document a settings class, without running its job")
     commands.add_parser("doctor", help="what this host looks like to a job; nothing secret, safe to paste")
-    options = parser.options(argv)
+    given = sys.argv[1:] if argv is None else list(argv)
     try:
-        return flushed(_explain(options.log, options.run) if options.command == "explain" else _doctor())
+        if given[:1] == ["settings"]:
+            return flushed(_settings(given[1:]))
+        options = parser.options(given)
+        return flushed(_explain(options) if options.command == "explain" else _doctor())
     except BrokenPipeError:  # `controlroom explain … | head`
         return flushed(EX_IOERR)
     except ControlRoomError as error:
@@ -48,11 +60,27 @@ def main(argv: Sequence[str] | None = None) -> int:
         return error.exit_code
 
 
-def _explain(log: str, run_id: str | None) -> int:
+def _explain(options: argparse.Namespace) -> int:
     from controlroom import explain  # noqa: PLC0415 - the doctor should work where this does not
 
-    print(explain.main(log, run_id))
+    told = explain.read(options.logs, options.run)
+    if options.html is not None:
+        explain.write_html(told, options.html)
+    explain.show(told, sys.stdout, as_json=options.json)
     return 0
+
+
+def _settings(argv: Sequence[str]) -> int:
+    from controlroom.settings import command  # noqa: PLC0415 - as above; and its options need pydantic
+
+    parser = Parser(prog="controlroom settings", description="What a settings class declares, finds and lacks.")
+    command.add_to(parser)
+    try:
+        text, exit_code = command.performed(parser.options(argv))
+    except command.Misused as misused:
+        parser.error(str(misused))
+    print(text)
+    return exit_code
 
 
 def _doctor() -> int:

@@ -2,75 +2,171 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
-from controlroom.explain.facts import text
-from controlroom.explain.run import RunStory
-from controlroom.explain.sorting import take
+from controlroom.explain.facts import Facts
+from controlroom.explain.lines import Line, parsed
+from controlroom.explain.nodes import Limits, Row
+from controlroom.explain.placing import take
+from controlroom.explain.run import Room, RunStory
+
+if TYPE_CHECKING:
+    from controlroom.explain.document import StoryDocument
 
 __all__ = ["Story", "story"]
 
-_MOST_RUNS: Final = 10_000
-_FURTHER: Final = "(further runs)"
+_RUNS: Final = Limits(100, 100, 100)
+_MOST_NAMES: Final = 1_000
+_OTHERS: Final = "(others)"
+_MOST_NAMED: Final = 10
+_LONG_LINE: Final = 16_384  # characters
+_MOST_LONG_LINES: Final = 50  # kept whole; of further ones, the beginnings of their facts
+_KEPT_OF_EACH: Final = 500
 
 
 @dataclass(slots=True)
 class Story:
-    """What a log tells.
+    """What a log tells. Made by `story`.
 
     Attributes:
         runs: By run id, in order of appearance; with an empty id, what was logged outside of any run.
-        events: How many lines were events.
+        events_read: How many events the log holds.
         foreign_lines: How many lines were something else: another program's, or text.
-        truncated_lines: How many began like an event and did not end like one.
+        truncated_lines: How many held the beginning of an event and not its end.
+        bytes_read: How long the log is.
+        untold_runs: How many runs there were besides.
+        other_runs: The first ids of runs that were not asked for.
     """
 
     runs: dict[str, RunStory] = field(default_factory=dict)
-    events: int = 0
+    events_read: int = 0
     foreign_lines: int = 0
     truncated_lines: int = 0
+    bytes_read: int = 0
+    untold_runs: int = 0
+    other_runs: list[str] = field(default_factory=list)
+    _only: str | None = field(default=None, repr=False)
+    _names: dict[str, str] = field(default_factory=dict, repr=False)
+    _untold: Counter[str] = field(default_factory=Counter, repr=False)
+    _shortened: int = field(default=0, repr=False)
+    _long: int = field(default=0, repr=False)
+    _room: Room = field(default_factory=Room, repr=False)
+    _row: Row = field(default_factory=Row, repr=False)
+    _squeezed: int = field(default=0, repr=False)
+    _by_root: dict[int, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every event of the log is in the story; if not, some are told as numbers only."""
+        return self.accounted().total() == sum(1 for _ in self.events()) and not self._shortened
 
     def accounted(self) -> Counter[str]:
-        """Return how many events of each known name the stories tell: as many as were read, or a story is wrong."""
-        return sum((run.accounted() for run in self.runs.values()), Counter())
+        """Return how many events of each name the stories tell: as many as were read, or a story is wrong.
+
+        Names beyond the first thousand are told together.
+        """
+        return sum((run.accounted() for run in self.runs.values()), Counter(self._untold))
+
+    def events(self) -> Iterator[Facts]:
+        """Yield the events that the story keeps, run by run; all that were read, if it `is_whole`."""
+        for run in self.runs.values():
+            yield from run.events()
+
+    def to_dict(self) -> StoryDocument:
+        """Return the story as JSON-ready data: the schema of ``controlroom explain --json``."""
+        from controlroom.explain.document import story_document  # noqa: PLC0415 - it is made of stories
+
+        return story_document(self)
 
     def _take(self, line: str) -> None:
-        facts = _parsed(line)
-        if facts is None:
-            if line.lstrip().startswith("{"):
-                self.truncated_lines += 1
-            elif line.strip():
-                self.foreign_lines += 1
-        elif isinstance(facts.get("event"), str) and isinstance(facts.get("level"), str):
-            self.events += 1
-            take(self._run(text(facts, "run_id")), facts)
+        self.bytes_read += len(line) if line.isascii() else len(line.encode("utf-8", "surrogatepass"))
+        found = parsed(line)
+        if not isinstance(found, Line):
+            self._event(found, len(line))
+            return
+        for event in found.events:
+            self._event(event, len(line))
+        self.truncated_lines += found.is_cut
+        self.foreign_lines += found.is_foreign
+
+    def _event(self, facts: Facts, length: int) -> None:
+        self.events_read += 1
+        name = self._names.get(facts["event"]) or self._named(facts["event"])
+        if length > _LONG_LINE:
+            facts = self._shortened_if_many(facts)
+        run_id = facts.get("run_id")
+        run = self._run(run_id if isinstance(run_id, str) else "")
+        if run is None:
+            self._untold[name] += 1
+            return
+        take(run, name, facts)
+        if self._room.is_full and not self._room.is_tight:
+            self._make_room(run)
+
+    def _named(self, name: str) -> str:
+        if len(self._names) >= _MOST_NAMES and name not in self._names:
+            return _OTHERS
+        return self._names.setdefault(name, name)
+
+    def _shortened_if_many(self, facts: Facts) -> Facts:
+        self._long += 1
+        if self._long <= _MOST_LONG_LINES:
+            return facts
+        self._shortened += 1
+        return {
+            name: value if isinstance(value, int | float | None) else str(value)[:_KEPT_OF_EACH]
+            for name, value in facts.items()
+        }
+
+    def _run(self, run_id: str) -> RunStory | None:
+        run = self.runs.get(run_id)
+        if run is not None:
+            return run
+        if self._only is not None and run_id != self._only:
+            if run_id and run_id not in self.other_runs and len(self.other_runs) < _MOST_NAMED:
+                self.other_runs.append(run_id)
+            return None
+        self._room.is_tight = False  # a new run is told in full again, at the expense of those before
+        run = self.runs[run_id] = RunStory(run_id, self._room.node("run", run_id, None), self._room)
+        self._by_root[run.root.arrival] = run_id
+        for leaving in self._row.add(run.root, _RUNS):
+            self._leave(self.runs.pop(self._by_root.pop(leaving.arrival)))
+        return run
+
+    def _leave(self, run: RunStory) -> None:
+        self.untold_runs += 1
+        self._untold.update(run.accounted())
+        run.leave()
+
+    def _make_room(self, latest: RunStory) -> None:
+        """Tell earlier runs in few words, the oldest first: who opens a log wants to know about the last one."""
+        older = [run for run in self.runs.values() if run.root.arrival > self._squeezed and run is not latest]
+        if older:
+            self._squeezed = older[0].root.arrival
+            older[0].squeeze()
         else:
-            self.foreign_lines += 1
-
-    def _run(self, run_id: str) -> RunStory:
-        if run_id not in self.runs and len(self.runs) >= _MOST_RUNS:
-            run_id = _FURTHER
-        return self.runs.setdefault(run_id, RunStory(id=run_id))
+            self._room.is_tight = True
 
 
-def story(lines: Iterable[str]) -> Story:
+def story(lines: Iterable[str], *, run_id: str | None = None) -> Story:
     """Return what *lines* of a log tell: JSON lines as `controlroom.logs` writes them, among any others.
 
-    Lines of several runs and processes may be mixed. The lines are read once and not kept.
+    Lines of several runs and processes may be mixed, and need not be in their order. The lines are read once and not
+    kept.
+
+    Args:
+        lines: With or without their line ends.
+        run_id: Only this run is told; the events of others are counted.
+
+    Guarantees:
+        Memory does not grow with the log: beyond some hundreds of files and some tens of pages or retries of each, those
+        without troubles in the middle are told as numbers. Every event is accounted for.
+        Not promised: that nothing with troubles is left out, where thousands had them.
     """
-    told = Story()
+    told = Story(_only=run_id)
     for line in lines:
         told._take(line)  # noqa: SLF001 - a story grows only here; to its readers it is finished
     return told
-
-
-def _parsed(line: str) -> dict[str, Any] | None:
-    try:
-        found = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return found if isinstance(found, dict) else None

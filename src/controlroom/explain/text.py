@@ -1,198 +1,187 @@
-"""A story as text for a terminal: 80 columns, no colours, nothing that a log's author could do to the terminal."""
+"""A story as text for a terminal: 80 columns, nothing that a log's author could do to the terminal."""
 
 from __future__ import annotations
 
-import textwrap
-from collections import Counter
-from collections.abc import Iterable, Iterator
-from typing import Final
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final
 
-from controlroom.explain.parts import Failure, FileStory, RetryStory, WalkStory
-from controlroom.explain.run import RunStory
-from controlroom.explain.story import Story
+from controlroom.explain.blame import severity
+from controlroom.explain.branches import tree_lines
+from controlroom.explain.effects import effects, left_behind
+from controlroom.explain.style import Style, many, seconds
+
+if TYPE_CHECKING:
+    from controlroom.explain.document import FailureDocument, RunDocument, StoryDocument
+    from controlroom.explain.story import Story
 
 __all__ = ["render_text"]
 
-_WIDTH: Final = 80
-_MOST_SHOWN: Final = 40
-_LONGEST_TEXT: Final = 400
-
-_WHO_ACTS: Final = {
-    "retry": "nobody yet: start the run again",
-    "quarantine": "the owner of the data: it was set aside, with the reason beside it",
-    "stop": "you: something has to be changed before the next run",
-    "reconcile": "you: find out whether the effect happened, before anything is repeated",
-    "skip": "nobody: there was nothing to do",
-}
-_UNFORESEEN: Final = "a developer: nobody foresaw this error"
+_MOST_OF_ONE_ACTOR: Final = 5
+_MOST_RUNS_IN_FULL: Final = 5
+_MOST_RUNS_IN_A_LINE: Final = 12
+_MOST_CAUSES: Final = 4
+_OF_OTHERS: Final = re.compile(r"[/\\](site-packages|dist-packages|controlroom|python3[.\d]*)[/\\]")
 
 
-def render_text(told: Story) -> str:
-    """Return *told* as text: every run with its files, pages, retries and failures, and where its time went."""
-    lines: list[str] = []
-    for run in told.runs.values():
-        lines += [*_run(run), ""]
-    read = f"Read {_many(told.events, 'event')}"
-    others = f"; {_many(told.foreign_lines, 'line')} of others" if told.foreign_lines else ""
-    cut = f"; {_many(told.truncated_lines, 'cut line')}" if told.truncated_lines else ""
-    lines += _wrapped(f"{read}{others}{cut}.", 0)
-    return "\n".join(lines) + "\n"
+def render_text(told: Story, *, ascii_only: bool = False, coloured: bool = False) -> str:
+    """Return *told* as text: of every run who must act, what was left behind, what happened, and where the time went.
+
+    Args:
+        told: The story.
+        ascii_only: Draw with ASCII. What the log itself holds is shown as it is.
+        coloured: Highlight with colours what is otherwise only marked.
+    """
+    return "\n".join(_lines(told.to_dict(), Style(is_ascii=ascii_only, is_coloured=coloured))) + "\n"
 
 
-def _run(run: RunStory) -> Iterator[str]:
-    names = (("job", run.job), ("host", run.host))
-    title = f"Run {run.id}" if run.id else "Outside any run"
-    yield from _wrapped(", ".join([title, *(f"{name} {value}" for name, value in names if value)]), 0)
-    yield from _wrapped(_outcome(run), 2)
-    yield from _section("Files", _files(run.files))
-    yield from _section("Pages", (f"{name}: {_walk(walk)}" for name, walk in run.walks.items()))
-    yield from _section("Retries", (f"{what}: {_retry(retry)}" for what, retry in run.retries.items()))
-    yield from _section("Failures, and who must act", map(_failure, run.failures), run.failures_total)
-    yield from _section("Where the time went (parts may overlap)", _times(run))
-    yield from _section("Effects", _effects(run))
+def _lines(document: StoryDocument, style: Style) -> Iterator[str]:
+    runs = document["runs"]
+    in_full = runs if len(runs) <= _MOST_RUNS_IN_FULL else [run for run in runs if not _went_well(run)]
+    in_full = in_full[-_MOST_RUNS_IN_FULL:]  # the last ones: what happened this night
+    in_a_line = [run for run in runs if all(run is not told for told in in_full)]
+    if in_a_line:
+        yield style.painted(f"{many(len(in_a_line), 'run')} in a line each (--run ID tells one in full)", "title")
+        yield from _in_a_line(in_a_line, style)
+        yield ""
+    for run in in_full:
+        yield from _run(run, style)
+        yield ""
+    yield from style.lines(_read(document), "")
 
 
-def _outcome(run: RunStory) -> str:
-    began = f"Began {run.first_at:%Y-%m-%d %H:%M:%S} UTC. " if run.first_at else ""
-    exited = "" if run.exit_code is None else f", exit code {run.exit_code}"
-    progress = f" {run.done:,} of {run.total:,} done." if run.total is not None else ""
-    if run.outcome:
-        why = f" ({run.reason})" if run.reason else ""
-        return f"{began}Outcome: {run.outcome}{why}{exited}, after {_seconds(_elapsed_s(run))}.{progress}"
-    if not run.id:
-        return f"{began}Last line {_seconds(_elapsed_s(run))} later.{progress}"
-    last = f"its last line came {_seconds(_elapsed_s(run))} later"
-    return f"{began}No end was logged: it still runs, was killed, or the log ends early; {last}.{progress}"
+def _read(document: StoryDocument) -> str:
+    log = document["log"]
+    others = f"; {many(log['foreign_lines'], 'line')} of others" if log["foreign_lines"] else ""
+    cut = f"; {many(log['truncated_lines'], 'cut line')}" if log["truncated_lines"] else ""
+    untold = f"; {many(document['untold_runs'], 'run')} not told" if document["untold_runs"] else ""
+    return f"Read {many(log['events'], 'event')}{others}{cut}{untold}."
 
 
-def _elapsed_s(run: RunStory) -> float:
-    if run.elapsed_s is not None:
-        return run.elapsed_s
-    return (run.last_at - run.first_at).total_seconds() if run.first_at and run.last_at else 0.0
+def _went_well(run: RunDocument) -> bool:
+    return not run["failing_path"] and (run["outcome"] in {"succeeded", "skipped"} or not run["id"])
 
 
-def _files(files: dict[str, FileStory]) -> Iterator[str]:
-    """The troubled ones first: a reader may stop early."""
-    if files:
-        yield ", ".join(
-            f"{number:,} {name}" for name, number in Counter(_file_outcome(f) for f in files.values()).items()
-        )
-    for key, file in sorted(files.items(), key=lambda item: item[1].outcome in {"ingested", "skipped"}):
-        yield f"{key}: {_file(file)}"
+def _in_a_line(runs: list[RunDocument], style: Style) -> Iterator[str]:
+    """The latest ones, those with troubles rather than those without."""
+    latest = sorted(range(len(runs)), key=lambda place: (_went_well(runs[place]), -place))[:_MOST_RUNS_IN_A_LINE]
+    yield from _more(len(runs) - len(latest), "run", "  ", style, before=True)
+    for place in sorted(latest):
+        run = runs[place]
+        lasted = "" if run["elapsed_s"] is None else f" {seconds(run['elapsed_s'])}"
+        told = f"{_date(run)[:16]} {run['job']} {run['outcome'] or 'no end was logged'}{lasted} {run['id']}"
+        yield from style.lines(told, "  ", "    ", colour="" if _went_well(run) else "warned")
 
 
-def _file_outcome(file: FileStory) -> str:
-    return {"claimed": "left unfinished", "": "not claimed here"}.get(file.outcome, file.outcome)
+def _title(run: RunDocument) -> str:
+    names = (("job", run["job"]), ("host", run["host"]))
+    title = f"Run {run['id']}" if run["id"] else "Outside any run"
+    return ", ".join([title, *(f"{name} {value}" for name, value in names if value)])
 
 
-def _file(file: FileStory) -> str:
-    details = [
-        _file_outcome(file),
-        f"attempt {file.attempt}" if file.attempt > 1 else "",
-        "" if file.records is None else _many(file.records, "record"),
-        f"{file.rejected:,} rejected" if file.rejected else "",
-        _seconds(file.elapsed_s) if file.elapsed_s else "",
-        file.reason,
-    ]
-    return ", ".join(filter(None, details))
+def _run(run: RunDocument, style: Style) -> Iterator[str]:
+    yield from style.lines(_title(run), "", "  ", colour="title")
+    yield from style.lines(_outcome(run), "  ", colour="" if _went_well(run) else "bad")
+    yield from _who_must_act(run, style)
+    yield from _section("Left behind", left_behind(run), style)
+    yield from ["", style.painted("  What happened", "title")]
+    yield from tree_lines(run, style)
+    is_side_by_side = sum(part["share"] or 0.0 for part in run["times"]) > 1.01  # noqa: PLR2004 - rounding aside
+    parts = " (parts overlap)" if is_side_by_side else ""
+    yield from _section(f"Where the time went{parts}", _times(run), style)
+    yield from _section("Effects", effects(run["effects"]), style)
 
 
-def _walk(walk: WalkStory) -> str:
-    expected = "" if walk.expected is None else f"{walk.expected:,} expected"
-    details = [
-        _many(walk.pages, "page"),
-        _many(walk.records, "record"),
-        f"{expected}, verified" if walk.verified and expected else expected,
-        _seconds(walk.elapsed_s) if walk.elapsed_s else "",
-        (f"ended: {walk.stop_reason}" if walk.stop_reason else "") if walk.walks else "not finished",
-    ]
-    return ", ".join(filter(None, details))
+def _outcome(run: RunDocument) -> str:
+    began = f"Began {_date(run)} UTC. " if run["began_at"] else ""
+    exited = "" if run["exit_code"] is None else f", exit code {run['exit_code']}"
+    lasted = seconds(run["elapsed_s"] or 0.0)
+    if run["outcome"]:
+        why = f" ({run['reason']})" if run["reason"] else ""
+        return f"{began}Outcome: {run['outcome']}{why}{exited}, after {lasted}.{_progress(run)}"
+    if not run["id"]:
+        return f"{began}Last line {lasted} later.{_progress(run)}"
+    return (
+        f"{began}No end was logged: it still runs, was killed, or the log ends early; its last line came "
+        f"{lasted} later.{_progress(run)}"
+    )
 
 
-def _retry(retry: RetryStory) -> str:
-    details = [
-        f"{retry.scheduled:,} repeated after waiting {_seconds(retry.waited_s)}" if retry.scheduled else "",
-        _counted(retry.codes),
-        f"last time because {retry.last_reason}" if retry.last_reason else "",
-        f"{_many(retry.given_up, 'time')} given up, last because {retry.why_given_up}" if retry.given_up else "",
-    ]
-    return "; ".join(filter(None, details))
+def _progress(run: RunDocument) -> str:
+    progress = run["progress"]
+    if progress is None:
+        return ""
+    total = progress["total"]
+    return f" {progress['done']:,} done." if total is None else f" {progress['done']:,} of {total:,} done."
 
 
-def _failure(failure: Failure) -> str:
-    at = f"{failure.at:%H:%M:%S} " if failure.at else ""
-    subject = f" {failure.subject}" if failure.subject else ""
-    return f"{at}{failure.event}{subject} [{failure.code}] {failure.error} → {_who_acts(failure)}"
+def _date(run: RunDocument) -> str:
+    return (run["began_at"] or "")[:19].replace("T", " ")
 
 
-def _who_acts(failure: Failure) -> str:
-    if failure.code == "unforeseen":
-        return _UNFORESEEN
-    return _WHO_ACTS.get(failure.disposition, "not said")
+def _who_must_act(run: RunDocument, style: Style) -> Iterator[str]:
+    by_actor: dict[str, list[FailureDocument]] = {run["who_acts"]: []} if run["id"] else {}
+    for failure in run["failures"]:
+        by_actor.setdefault(failure["who_acts"], []).append(failure)
+    if not by_actor or (set(by_actor) == {"nobody"}):
+        return
+    yield from ["", style.painted("  Who must act", "title")]
+    actors = sorted(by_actor.items(), key=lambda item: (item[0] != run["who_acts"], severity(item[0])))
+    for actor, failures in actors:
+        yield from style.lines(actor, "    ", "      ", colour="bad" if actor == run["who_acts"] else "")
+        latest = failures[-_MOST_OF_ONE_ACTOR:]  # the last one is the one that ended the run, if any did
+        for failure in latest:
+            yield from _failure(failure, style)
+        yield from _more(len(failures) - len(latest), "failure", "      ", style, before=True)
 
 
-def _times(run: RunStory) -> Iterator[str]:
-    whole_s = _elapsed_s(run)
-    parts = {
-        "waiting before retries": sum(retry.waited_s for retry in run.retries.values()),
-        "fetching pages": sum(walk.elapsed_s for walk in run.walks.values()),
-        "HTTP requests": run.requests.elapsed_s,
-        "working on files": sum(file.elapsed_s for file in run.files.values()),
-    }
-    for name, part_s in sorted(parts.items(), key=lambda item: -item[1]):
-        if part_s > 0:
-            share = f", {part_s / whole_s:.0%} of the run" if whole_s > 0 else ""
-            yield f"{name}: {_seconds(part_s)}{share}"
+def _failure(failure: FailureDocument, style: Style) -> Iterator[str]:
+    at = f"{failure['at'][11:19]} " if failure["at"] else ""
+    about = f" {failure['subject']}" if failure["subject"] else ""
+    yield from style.lines(f"{at}{failure['event']}{about} [{failure['code']}]", "      ", "        ")
+    yield from style.lines(failure["error"], "        ")
+    exception = failure["exception"]
+    if exception is None:
+        return
+    if len(failure["attempts"]) > 1:
+        yield from style.lines(f"after {len(failure['attempts'])} attempts", "        ")
+    for line in _because(exception):
+        yield from style.lines(line, "        ", "          ", colour="faint")
 
 
-def _effects(run: RunStory) -> Iterator[str]:
-    if run.committed:  # logged at DEBUG: that there is none in a log says nothing
-        yield f"{_many(run.committed, 'unit')} committed"
-    if run.rolled_back:
-        yield f"{_many(run.rolled_back.total(), 'unit')} rolled back: {_counted(run.rolled_back)}"
-    if run.published:
-        yield f"{_many(run.published, 'object')} published, {run.published_bytes:,} bytes"
-    if run.requests.finished:
-        yield f"{_many(run.requests.finished, 'request')}: {_counted(run.requests.statuses)}"
-    if run.signals:
-        yield f"asked to stop: {_counted(run.signals)}"
-    if run.other_events:
-        yield f"other events: {_counted(run.other_events)}"
+def _because(exception: Mapping[str, Any]) -> Iterator[str]:
+    """Yield where it was raised, and what led to it."""
+    yield from _where(exception)
+    yield from (f"note: {note}" for note in exception["notes"][:_MOST_CAUSES])
+    for cause in exception["causes"][:_MOST_CAUSES]:
+        yield f"because of {cause['type']}: {cause['message']}"
+        yield from _where(cause)
+        yield from (f"  among them {member['type']}: {member['message']}" for member in cause["members"][:_MOST_CAUSES])
+    yield from (f"among them {member['type']}: {member['message']}" for member in exception["members"][:_MOST_CAUSES])
 
 
-def _section(title: str, items: Iterable[str], total: int = 0) -> Iterator[str]:
-    """Yield a titled list, cut where it gets long. *total*: how many there would be, if more than *items*."""
+def _where(exception: Mapping[str, Any]) -> Iterator[str]:
+    """The innermost frame of the reader's own code, where there is one."""
+    frames = [frame for frame in exception["frames"] if "file" in frame]
+    own = [frame for frame in frames if not _OF_OTHERS.search(str(frame["file"]))]
+    for frame in (own or frames)[-1:]:
+        yield f"at {frame['file']}:{frame.get('line')} in {frame.get('function')}"
+
+
+def _times(run: RunDocument) -> Iterator[str]:
+    for part in run["times"]:
+        share = "" if part["share"] is None else f", {part['share']:.0%} of the run"
+        yield f"{part['name']}: {seconds(part['seconds'])}{share}"
+
+
+def _section(title: str, items: Iterable[str], style: Style) -> Iterator[str]:
     found = list(items)
     if found:
-        yield ""
-        yield f"  {title}"
-    for item in found[:_MOST_SHOWN]:
-        yield from _wrapped(item, 4)
-    if (untold := max(total, len(found)) - _MOST_SHOWN) > 0:
-        yield f"    … and {untold:,} more"
+        yield from ["", style.painted(f"  {title}", "title")]
+    for item in found:
+        yield from style.lines(item, "    ", "      ")
 
 
-def _wrapped(text: str, indent: int) -> list[str]:
-    shown = "".join(
-        character if character.isprintable() else "�" for character in text[:_LONGEST_TEXT].replace("\n", " ")
-    )
-    if len(text) > _LONGEST_TEXT:
-        shown += "…"
-    space = " " * indent
-    return textwrap.wrap(shown, _WIDTH, initial_indent=space, subsequent_indent=f"{space}  ") or [space.rstrip()]
-
-
-def _counted(counter: Counter[str]) -> str:
-    return ", ".join(f"{kind or 'no reason given'} x{number:,}" for kind, number in counter.most_common())
-
-
-def _many(number: int, what: str) -> str:
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
-
-
-def _seconds(seconds: float) -> str:
-    if seconds < 60:  # noqa: PLR2004 - a minute
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02} min {rest:02} s" if hours else f"{minutes} min {rest:02} s"
+def _more(number: int, what: str, indent: str, style: Style, *, before: bool = False) -> Iterator[str]:
+    if number > 0:
+        yield f"{indent}{style.sign('…')} and {many(number, what)} {'before' if before else 'more'}"

@@ -1,191 +1,164 @@
-"""A story loses nothing that was logged, and nothing that was logged breaks it."""
+"""Memory is flat, and what had to leave is counted."""
 
 from __future__ import annotations
 
-import json
+import gc
 import tracemalloc
-from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
+import pytest
 
-from controlroom.explain import Story, render_text, story
-from controlroom.explain.sorting import KNOWN_EVENTS
-
-AT = "2026-11-21T23:17:0{}.000000Z"
+from controlroom.explain import story
+from tests.unit.explain.logged import failure, line, node, told
 
 
-def line(event: str, **facts: Any) -> str:
-    head = {"timestamp": AT.format(0), "level": "INFO", "event": event, "logger": "app", "run_id": "r1"}
-    return json.dumps(head | facts)
+def night_of(lines: int) -> Iterator[str]:
+    """Yield a log with more of everything than is told: pages, calls, files, runs, names, units that never end."""
+    for number in range(lines // 10):
+        run = {"run_id": f"r{number // 500}", "pid": 7}
+        at = number % 59
+        yield line("page_fetched", at, walk="w1", page=number, endpoint="orders", records=1, elapsed_s=0.1, **run)
+        yield line("retry_scheduled", at, level="WARNING", what="GET /x", wait_s=1.0, code=f"code-{number}", **run)
+        yield line(f"event-{number}", at, **run)
+        yield line("file_claimed", at, key=f"{number}.csv", file=f"{number}.csv", **run)
+        yield line("page_fetched", at, walk=f"w{number}", page=1, file=f"{number}.csv", endpoint="e", **run)
+        yield line("file_ingested", at, key=f"{number}.csv", file=f"{number}.csv", elapsed_s=0.2, **run)
+        yield line("file_failed", at, key=f"{number}-bad.csv", **failure(), **run)
+        yield line("unit_rolled_back", at, unit=f"u{number}", reason="DataError", **run)
+        yield line("stray", at, level="WARNING", run_id=f"stray-{number}")
+        yield line("file_claimed", at, key=f"{number}-open.csv", **run)
 
 
-def only_run(*lines: str) -> Any:
-    (run,) = story(lines).runs.values()
-    return run
-
-
-numbers = st.integers() | st.floats() | st.none() | st.text(max_size=5)
-NAMES = (
-    "key what endpoint attempt wait_s reason code disposition error records rejected elapsed_s size_bytes status_code "
-    "expected verified outcome exit_code done total signal timestamp run_id same_as stop_reason job host"
-)
-names = st.sampled_from(NAMES.split())
-values = numbers | st.booleans() | st.sampled_from(["a.csv", "b.csv"]) | st.lists(numbers, max_size=2)
-events = st.tuples(
-    st.sampled_from(sorted(KNOWN_EVENTS)),
-    st.sampled_from(["INFO", "ERROR"]),
-    st.dictionaries(names, values, max_size=6),
-)
-noise = st.text(max_size=20).filter(lambda text: "\n" not in text) | st.sampled_from(
-    ["{", '{"event": "cut', "[]", "null", "{}", '{"event": 1}']
-)
-
-
-@settings(max_examples=min(settings().max_examples, 1_000))  # no test may take two minutes
-@given(
-    logged=st.lists(events, max_size=40), others=st.lists(noise, max_size=10), order=st.randoms(use_true_random=False)
-)
-def test_as_many_events_come_out_as_went_in_whatever_stands_between_them(
-    logged: list[tuple[str, str, dict[str, Any]]], others: list[str], order: Any
-) -> None:
-    lines = [line(name, **{"level": level, **facts}) for name, level, facts in logged] + others
-    order.shuffle(lines)
-    told = story(lines)
-
-    assert told.accounted() == Counter(name for name, _, _ in logged)
-    assert told.events == len(logged)
-    assert told.foreign_lines + told.truncated_lines == sum(bool(text.strip()) for text in others)
-    assert all(len(text) <= 80 for text in render_text(told).splitlines())
-
-
-@given(cut=st.integers(1, 60))
-def test_a_line_that_was_cut_is_counted_and_the_rest_is_told(cut: int) -> None:
-    whole = line("page_fetched", endpoint="orders", records=7)
-    told = story([whole, whole[:-cut], whole])
-
-    assert told.truncated_lines == 1
-    assert told.runs["r1"].walks["orders"].records == 14
-
-
-def test_runs_that_were_mixed_are_told_apart() -> None:
-    told = story(
-        [
-            line("run_started", job="a", run_id="r1"),
-            line("run_started", job="b", run_id="r2"),
-            line("gave_up", run_id=None),
-        ]
-    )
-
-    assert {name: run.job for name, run in told.runs.items()} == {"r1": "a", "r2": "b", "": ""}
-
-
-def test_a_file_that_was_tried_again_has_its_last_outcome() -> None:
-    run = only_run(
-        line("file_claimed", key="a.csv", attempt=1),
-        line("file_released", key="a.csv", attempt=1, reason="APITimeoutError"),
-        line("file_claimed", key="a.csv", attempt=2),
-        line("record_rejected", key="a.csv", line=3, reason="no id"),
-        line("file_ingested", key="a.csv", records=842, rejected=1, elapsed_s=1.5),
-    )
-
-    file = run.files["a.csv"]
-    assert (file.outcome, file.attempt, file.records, file.rejected, file.elapsed_s) == ("ingested", 2, 842, 1, 1.5)
-    assert file.reason == ""
-
-
-def test_a_file_whose_worker_was_killed_is_left_unfinished() -> None:
-    told = story([line("file_claimed", key="a.csv", attempt=1)])
-
-    assert "a.csv: left unfinished" in render_text(told)
-
-
-def test_retries_are_summed_up_by_what_was_repeated() -> None:
-    run = only_run(
-        line("retry_scheduled", what="GET /x", wait_s=1.0, code="api-timeout", reason="backing off 1.0 s"),
-        line("retry_scheduled", what="GET /x", wait_s=2.0, code="api-rate-limit", reason="asked for 2.0 s"),
-        line(
-            "gave_up", what="GET /x", level="ERROR", code="api-rate-limit", disposition="retry", reason="attempt 3 of 3"
-        ),
-    )
-
-    retry = run.retries["GET /x"]
-    assert (retry.scheduled, retry.waited_s, retry.given_up) == (2, 3.0, 1)
-    assert retry.codes == {"api-timeout": 1, "api-rate-limit": 1}
-    assert run.failures[0].subject == "GET /x"
-
-
-def test_a_failure_of_the_users_own_naming_is_told_too() -> None:
-    run = only_run(
-        line("ingest_failed", level="ERROR", code="storage-full", disposition="stop", error="StorageFullError: full")
-    )
-
-    assert [(failure.event, failure.code) for failure in run.failures] == [("ingest_failed", "storage-full")]
-    assert run.other_events == {"ingest_failed": 1}
-
-
-def many_lines() -> Iterator[str]:
-    for number in range(5_000):
-        yield line("page_fetched", endpoint="orders", page=number, records=1, elapsed_s=0.1)
-        yield line("retry_scheduled", what="GET /x", wait_s=1.0, code=f"code-{number}")
-        yield line(f"event-{number}")
-
-
-def test_memory_stays_flat_however_long_the_log_is() -> None:
+def peak_bytes(lines: list[str]) -> int:
+    gc.collect()
     tracemalloc.start()
-    told = story(many_lines())
-    peak_bytes = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-
-    assert told.events == 15_000
-    assert peak_bytes < 500_000
-
-
-def test_files_beyond_what_anybody_reads_are_told_together() -> None:
-    told = story(line("file_claimed", key=f"{number}.csv") for number in range(10_500))
-
-    assert len(told.runs["r1"].files) == 10_001
-    assert told.accounted() == {"file_claimed": 10_500}
+    try:
+        told = story(lines)
+        assert told.events_read == len(lines)
+        assert told.accounted().total() == len(lines)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
 
 
-def test_numbers_that_are_none_count_as_none() -> None:
-    run = only_run('{"event": "page_fetched", "level": "INFO", "records": 1e999, "elapsed_s": "long", "run_id": true}')
+def test_memory_stays_flat_however_long_the_log_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("controlroom.explain.run._MOST_NODES", 1_000)  # full early, so that a short log is a long one
+    peaks = [peak_bytes(list(night_of(lines))) for lines in (6_000, 18_000)]
 
-    assert run.walks[""].records == 0
-    assert run.id == ""
-
-
-def test_deeply_nested_and_huge_lines_are_foreign() -> None:
-    told = story(["[" * 100_000, "9" * 10_000])
-
-    assert told.foreign_lines == 2
+    assert peaks[1] < 1.1 * peaks[0]
+    assert peaks[1] < 8 * 2**20
 
 
-def test_failures_are_counted_even_where_they_are_too_many_to_tell() -> None:
-    run = only_run(*(line("run_failed", level="ERROR", code="data", disposition="quarantine") for _ in range(150)))
+def test_lines_of_hundreds_of_kilobytes_do_not_fill_the_memory() -> None:
+    tracemalloc.start()
+    try:
+        found = story(line("upload_failed", level="WARNING", body="x" * 200_000, n=number) for number in range(300))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
 
-    assert (len(run.failures), run.failures_total) == (100, 150)
-    assert "and 110 more" in story_text(run)
-
-
-def story_text(run: Any) -> str:
-    return render_text(Story(runs={run.id: run}))
-
-
-def test_times_of_other_zones_are_told_in_utc() -> None:
-    run = only_run(
-        line("run_started", timestamp="2026-11-21T23:00:00+02:00"),
-        line("run_progressed", timestamp="2026-11-21T21:30:00"),
-    )
-
-    assert run.first_at == datetime(2026, 11, 21, 21, tzinfo=UTC)
-    assert run.last_at == datetime(2026, 11, 21, 21, 30, tzinfo=UTC)
+    assert found.accounted() == {"upload_failed": 300}
+    assert not found.is_whole
+    assert peak < 20 * 2**20  # the fifty that are kept whole, and one being read
 
 
-def test_numbers_too_large_to_add_up_count_as_none() -> None:
-    run = only_run('{"event": "page_fetched", "level": "INFO", "records": ' + "9" * 400 + "}")
+def test_the_first_the_last_and_the_troubled_pages_are_told_one_by_one() -> None:
+    lines = [line("page_fetched", walk="w1", page=number, endpoint="e", elapsed_s=0.1) for number in range(1, 1_001)]
+    lines.insert(500, line("retry_scheduled", level="WARNING", walk="w1", page=501, wait_s=1.0))
+    found = story(lines)
+    run = found.to_dict()["runs"][0]
+    pages = [node["title"] for node in run["nodes"] if node["kind"] == "page"]
 
-    assert run.walks[""].records == 0
+    assert pages == [f"page {number}" for number in (*range(1, 21), 501, *range(981, 1_001))]
+    assert node(run, "walk")["untold"] == {"page": 959}
+    assert run["untold"] == {"page": 959}
+    assert run["untold_events"] == {"page_fetched": 959}
+    assert run["effects"]["pages"] == 1_000
+    assert not found.is_whole
+
+
+def test_the_failure_that_ended_the_run_is_kept_however_many_came_before() -> None:
+    lines = [line("file_failed", key=f"{number}.csv", **failure()) for number in range(5_000)]
+    run = told(
+        *lines, line("run_failed", **failure("config", "stop", "ConfigError: no url")), line("run_finished", code="config")
+    )  # fmt: skip
+
+    assert run["nodes"][run["failing_path"][-1] - 1]["title"] == "run_failed"
+    assert run["effects"]["files"] == {"failed": 1_400}
+    assert run["untold"] == {"file": 3_600, "failure": 3_600}
+
+
+def run_of(id_: str, files: int) -> Iterator[str]:
+    """Yield a run with thirty walks of a page each in every file, none of which has an end."""
+    for file in range(files):
+        for walk in range(30):
+            yield line("page_fetched", file=f"{file}.csv", walk=f"w{file}-{walk}", page=1, endpoint="e", run_id=id_)
+
+
+def test_the_last_run_is_told_in_full_at_the_expense_of_those_before() -> None:
+    found = story([*run_of("r1", 100), *run_of("r2", 100), *run_of("r3", 20)])
+    first, second, last = found.to_dict()["runs"]
+
+    assert len(last["nodes"]) == 1 + 20 * 61
+    assert len(second["nodes"]) == 1 + 100 * 61
+    assert len(first["nodes"]) < 600
+    assert found.accounted() == {"page_fetched": 220 * 30}
+
+
+def test_a_run_larger_than_everything_is_told_in_few_words_and_the_next_one_in_full_again() -> None:
+    found = story([*run_of("r1", 600), *run_of("r2", 1)])
+    first, last = found.to_dict()["runs"]
+
+    assert len(first["nodes"]) < 600
+    assert len(last["nodes"]) == 62
+    assert found.accounted() == {"page_fetched": 601 * 30}
+
+
+def test_runs_beyond_what_anybody_reads_leave_the_troubled_ones_behind() -> None:
+    def lines() -> Iterator[str]:
+        for number in range(1_000):
+            if number == 500:
+                yield line("run_failed", run_id=f"r{number}", **failure())
+            yield line("run_finished", run_id=f"r{number}", outcome="succeeded")
+
+    found = story(lines())
+
+    assert len(found.runs) == 201
+    assert "r500" in found.runs
+    assert found.untold_runs == 799
+    assert found.accounted() == {"run_finished": 1_000, "run_failed": 1}
+
+
+def test_names_beyond_the_first_thousand_are_counted_together() -> None:
+    found = story(line(f"event-{number}") for number in range(1_200))
+
+    assert found.accounted()["event-999"] == 1
+    assert found.accounted()["(others)"] == 200
+
+
+def test_an_event_that_comes_a_million_times_is_kept_at_its_begin_and_its_end() -> None:
+    found = story(line("run_progressed", number / 100, done=number, total=5_000) for number in range(5_000))
+    run = found.to_dict()["runs"][0]
+
+    assert run["progress"] == {"done": 4_999, "total": 5_000}
+    assert sorted(facts["done"] for facts in found.events()) == [*range(16), *range(4_984, 5_000)]
+    assert run["nodes"][0]["events"] == {"run_progressed": 5_000}
+
+
+def test_only_one_run_is_told_where_one_was_asked_for_and_the_others_are_counted() -> None:
+    found = story([line("run_started", run_id=f"r{number}") for number in range(50)], run_id="r7")
+
+    assert list(found.runs) == ["r7"]
+    assert found.other_runs == [f"r{number}" for number in range(11) if number != 7]
+    assert found.events_read == 50
+    assert found.accounted() == {"run_started": 50}
+
+
+@pytest.mark.parametrize("run_id", [None, 7, "", ["r1"], True])
+def test_what_names_no_run_was_logged_outside_of_any(run_id: Any) -> None:
+    assert list(story([line("started", run_id=run_id)]).runs) == [""]
+
+
+def test_the_length_of_a_log_counts_bytes() -> None:
+    assert story(["é\n", '{"event": "\\ud800"}', "\ud800"]).bytes_read == 3 + 19 + 3

@@ -2,105 +2,103 @@
 
 from __future__ import annotations
 
-import json
-import textwrap
 from pathlib import Path
-from typing import Any
+
+import pytest
 
 from controlroom.errors import ChecksumMismatchError, ConfigError, DataError, PublicationInDoubtError
 from controlroom.explain import render_text, story
 from controlroom.logs import bound, get_logger, setup_logging
 from controlroom.testing import ManualClock
+from tests.unit.explain.logged import failure, line
+
+URL = "https://api.example.com/prices?page=2"
+TIMEOUT = f"APITimeoutError: GET {URL}: no answer within 5.0 s. Repeating it is harmless."
+IN_WALK = {"walk": "w1", "file": "landing/b.csv"}
 
 
-def line(event: str, second: int = 0, **facts: Any) -> str:
-    head = {"timestamp": f"2026-11-21T23:17:{second:02}.000000Z", "level": "INFO", "event": event, "logger": "app"}
-    return json.dumps(head | {"run_id": "r1"} | facts)
+def retry(second: float, attempt: int, wait_s: float) -> str:
+    reason = f"APITimeoutError: backing off {wait_s} s; attempt {attempt} of 3 failed"
+    return line(
+        "retry_scheduled", second, level="WARNING", what=f"GET {URL}", attempt=attempt, attempts=3, wait_s=wait_s,
+        reason=reason, error=TIMEOUT, code="api-timeout", page=2, **IN_WALK,
+    )  # fmt: skip
 
 
-def test_the_story_of_a_run() -> None:
-    lines = [
-        line("run_started", job="ingest", host="process"),
-        line("page_fetched", 1, endpoint="orders", page=1, records=100, elapsed_s=0.5),
+def failed_night() -> list[str]:
+    frames = [
+        {"file": "/srv/jobs/ingest.py", "line": 17, "function": "prices"},
+        {"file": "/opt/lib/python3.12/site-packages/httpx/_client.py", "line": 9, "function": "send"},
+    ]
+    exception = {
+        "type": "APITimeoutError", "frames": frames, "notes": ["while loading the prices"],
+        "attempts": [{"number": number} for number in (1, 2, 3)],
+        "causes": [{"type": "httpx.ReadTimeout", "message": "timed out", "frames": frames}],
+    }  # fmt: skip
+    bad = {"key": "landing/a.csv", "file": "landing/a.csv"}
+    good = {"key": "landing/c.csv", "file": "landing/c.csv"}
+    given_back = {"key": "landing/b.csv", "file": "landing/b.csv"}
+    return [
+        line("run_started", job="ingest", host="command_line"),
+        line("file_claimed", 1, attempt=1, **bad),
+        line("unit_rolled_back", 1.5, unit="u1", reason="DataError", elapsed_s=0.4, file="landing/a.csv"),
+        line("file_failed", 1.6, **bad, **failure(error="DataError: no header")),
+        line("file_quarantined", 1.7, level="WARNING", to="quarantine/a.csv", reason="DataError", elapsed_s=0.7, **bad),
+        line("file_claimed", 2, attempt=1, **good),
+        line("record_rejected", 2.1, level="WARNING", line=3, reason="no id", **good),
+        line("unit_committed", 2.9, level="DEBUG", unit="u2", elapsed_s=0.8, file="landing/c.csv"),
+        line("file_ingested", 3, attempt=1, rejected=1, elapsed_s=1.0, **good),
+        line("rows_written", 3, rows=842, file="landing/c.csv"),
+        line("file_claimed", 4, attempt=2, **given_back),
+        line("walk_started", 4, endpoint="/prices", **IN_WALK),
+        line("page_fetched", 5, page=1, endpoint="/prices", records=100, elapsed_s=0.9, **IN_WALK),
+        retry(10, 1, 1.0),
+        retry(16, 2, 2.0),
         line(
-            "retry_scheduled",
-            2,
-            what="GET /orders",
-            attempt=1,
-            wait_s=2.0,
-            code="api-timeout",
-            reason="backing off 2.0 s",
+            "gave_up", 23, what=f"GET {URL}", attempt=3, attempts=3, rule="attempts", page=2, exception=exception,
+            reason="APITimeoutError: attempt 3 of 3 failed", **failure("api-timeout", "retry", TIMEOUT), **IN_WALK,
         ),
-        line("page_fetched", 4, endpoint="orders", page=2, records=50, elapsed_s=2.5),
-        line(
-            "walk_finished",
-            5,
-            endpoint="orders",
-            pages=2,
-            records=150,
-            expected=150,
-            verified=True,
-            stop_reason="last page",
-        ),
-        line("file_claimed", 6, key="a.csv", attempt=1),
-        line(
-            "file_quarantined",
-            7,
-            key="a.csv",
-            reason="DataError",
-            level="ERROR",
-            code="data",
-            disposition="quarantine",
-            error="DataError: no header",
-        ),
-        line("file_claimed", 8, key="b.csv", attempt=2),
-        line("unit_committed", 9),
-        line("file_ingested", 9, key="b.csv", records=842, rejected=3, elapsed_s=1.25),
-        line("unit_rolled_back", 9, reason="DataError"),
-        line("file_published", 9, ref="x", size_bytes=1024),
-        line("request_finished", 9, status_code=200, elapsed_s=0.5),
-        line("shutdown_requested", 10, signal="SIGTERM"),
-        line("run_finished", 10, outcome="stopped", exit_code=143, elapsed_s=10.0),
+        line("walk_broken_off", 23, endpoint="/prices", pages=1, records=100, reason="APITimeoutError", **IN_WALK),
+        line("file_released", 24, level="WARNING", attempt=2, reason="APITimeoutError", elapsed_s=20.0, **given_back),
+        line("run_finished", 25, outcome="failed", exit_code=75, elapsed_s=25.0, code="api-timeout",
+             reason=f"{TIMEOUT.partition(': ')[2]} [api-timeout]"),
         "Traceback (most recent call last):",
         '{"event": "cut',
+    ]  # fmt: skip
+
+
+def test_the_story_of_a_failed_night() -> None:
+    assert render_text(story(failed_night())) == (Path(__file__).parent / "failed_night.txt").read_text("utf-8")
+
+
+def test_the_story_of_a_failed_night_where_only_ascii_is_shown() -> None:
+    shown = render_text(story(failed_night()), ascii_only=True)
+
+    assert shown.isascii()
+    assert "|- landing/a.csv: quarantined" in shown
+    assert "`- !! gave_up" in shown
+
+
+def test_on_a_terminal_the_failing_path_is_red_and_nothing_else_differs() -> None:
+    plain = render_text(story(failed_night())).splitlines()
+    coloured = render_text(story(failed_night()), coloured=True).splitlines()
+    red = [
+        line.removeprefix("\x1b[1;31m").removesuffix("\x1b[0m") for line in coloured if line.startswith("\x1b[1;31m")
     ]
 
-    assert render_text(story(lines)) == textwrap.dedent("""\
-        Run r1, job ingest, host process
-          Began 2026-11-21 23:17:00 UTC. Outcome: stopped, exit code 143, after 10.0 s.
+    assert [line for line in plain if "✗" in line] == [line for line in red if "✗" in line]
+    for number in ("1;31", "33", "1", "2", "0"):
+        coloured = [line.replace(f"\x1b[{number}m", "") for line in coloured]
+    assert coloured == plain
 
-          Files
-            1 quarantined, 1 ingested
-            a.csv: quarantined, DataError
-            b.csv: ingested, attempt 2, 842 records, 3 rejected, 1.2 s
 
-          Pages
-            orders: 2 pages, 150 records, 150 expected, verified, 3.0 s, ended: last
-              page
+def test_a_run_that_went_well_marks_no_path_as_failing() -> None:
+    shown = render_text(
+        story([line("file_failed", key="a.csv", **failure()), line("run_finished", 3, outcome="succeeded")])
+    )
 
-          Retries
-            GET /orders: 1 repeated after waiting 2.0 s; api-timeout x1; last time
-              because backing off 2.0 s
-
-          Failures, and who must act
-            23:17:07 file_quarantined a.csv [data] DataError: no header → the owner of
-              the data: it was set aside, with the reason beside it
-
-          Where the time went (parts may overlap)
-            fetching pages: 3.0 s, 30% of the run
-            waiting before retries: 2.0 s, 20% of the run
-            working on files: 1.2 s, 12% of the run
-            HTTP requests: 0.5 s, 5% of the run
-
-          Effects
-            1 unit committed
-            1 unit rolled back: DataError x1
-            1 object published, 1,024 bytes
-            1 request: 200 x1
-            asked to stop: SIGTERM x1
-
-        Read 15 events; 1 line of others; 1 cut line.
-        """)
+    assert "✗ a.csv" in shown
+    assert "✗ run r1" not in shown
 
 
 def test_a_run_without_an_end_is_said_to_have_none() -> None:
@@ -129,30 +127,106 @@ def test_who_must_act_follows_from_the_disposition_and_from_what_nobody_foresaw(
     with (tmp_path / "run.jsonl").open(encoding="utf-8") as lines:
         shown = " ".join(render_text(story(lines)).split())
 
-    assert "[config] ConfigError: no url → you: something has to be changed" in shown
-    assert "[data] DataError: bad → the owner of the data" in shown
-    assert "[publication-in-doubt] PublicationInDoubtError: no answer → you: find out" in shown
-    assert "[unforeseen] KeyError: 'id' → a developer" in shown
+    for who, told in (
+        ("you: something has to be changed before the next run", "[config] ConfigError: no url"),
+        ("the owner of the data: it was set aside, with the reason beside it", "[data] DataError: bad"),
+        ("you: find out whether the effect happened, before anything is repeated", "[publication-in-doubt]"),
+        ("a developer: nobody foresaw this error", "[unforeseen] KeyError: 'id'"),
+    ):
+        assert who in shown
+        assert shown.index(who) < shown.index(told)
 
 
 def test_nothing_in_a_log_reaches_the_terminal_as_a_command() -> None:
-    hostile = "\x1b]0;x\x07\u202e\r\n"
-    shown = render_text(story([line("run_started", job=hostile, run_id=hostile), line("file_claimed", key=hostile)]))
+    hostile = "\x1b]0;x\x07\u202e\r\n\x9b31m"
+    lines = [
+        line("run_started", job=hostile, run_id=hostile, host=hostile),
+        line("file_claimed", key=hostile, run_id=hostile),
+        line(hostile, level="ERROR", run_id=hostile, code=hostile, disposition=hostile, error=hostile,
+             exception={"type": hostile, "message": hostile, "notes": [hostile], "frames": [{"file": hostile}],
+                        "causes": [{"type": hostile, "message": hostile}]}),
+        line("run_finished", run_id=hostile, outcome=hostile, reason=hostile),
+    ]  # fmt: skip
+    shown = render_text(story(lines), coloured=True)
 
-    assert not set("\x1b\x07\u202e\r") & set(shown)
+    for code in ("1;31", "33", "1", "2", "0"):
+        shown = shown.replace(f"\x1b[{code}m", "")
+    assert not {"\x1b", "\x07", "\u202e", "\r", "\x9b"} & set(shown)
 
 
 def test_an_empty_log_has_a_story_too() -> None:
     assert render_text(story([])) == "Read 0 events.\n"
 
 
-def test_long_lists_are_cut_and_say_so() -> None:
-    shown = render_text(story(line("file_claimed", key=f"{number}.csv") for number in range(100)))
+def test_long_lists_are_cut_the_troubled_ones_are_shown_and_the_rest_is_said_to_be_there() -> None:
+    lines = [line("file_ingested", number / 10, key=f"{number}.csv", elapsed_s=0.1) for number in range(50)]
+    lines.append(line("file_quarantined", 6, level="WARNING", key="bad.csv", reason="DataError"))
+    lines += [line("file_ingested", 7 + number / 10, key=f"{50 + number}.csv", elapsed_s=0.1) for number in range(50)]
+    shown = render_text(story(lines))
 
-    assert "… and 61 more" in shown
+    assert "bad.csv: quarantined" in shown
+    assert "└─ … 93 more files\n" in shown  # and the last one, since the run has no end
+    assert len(shown.splitlines()) < 40
 
 
-def test_hours_are_told_as_hours() -> None:
-    shown = render_text(story([line("run_finished", outcome="succeeded", elapsed_s=3_725.2)]))
+def test_of_a_walk_that_was_killed_the_last_page_that_came_is_shown() -> None:
+    lines = [
+        line("page_fetched", number, walk="w1", page=number, endpoint="/orders", records=1) for number in range(50)
+    ]
+    shown = render_text(story([line("walk_started", walk="w1", endpoint="/orders"), *lines]))
 
-    assert "after 1 h 02 min 05 s" in shown
+    assert "✗ /orders: 49.0 s, not finished" in shown
+    assert "├─ page 49: 1 record" in shown
+    assert "└─ … 49 more pages" in shown
+
+
+def test_attempts_that_failed_alike_are_told_once() -> None:
+    shown = " ".join(render_text(story(failed_night())).replace("│", "").split())
+
+    assert "waited 2.0 s (backing off): the same error" in shown
+    assert "gave_up: [api-timeout] the same error, given up: attempt 3 of 3 failed" in shown
+
+
+def test_of_many_runs_those_that_went_well_take_a_line_each() -> None:
+    lines = []
+    for number in range(30):
+        run = {"run_id": f"r{number}"}
+        if number in {3, 28}:
+            lines.append(line("run_failed", number, **failure(), **run))
+        lines += [
+            line("run_started", number, job="hourly", **run),
+            line("run_finished", number, outcome="failed" if number in {3, 28} else "succeeded", elapsed_s=1.0, **run),
+        ]
+    shown = render_text(story(lines))
+
+    assert shown.startswith("28 runs in a line each (--run ID tells one in full)\n  … and 16 runs before\n")
+    assert "\n  2026-11-21 23:17 hourly succeeded 1.0 s r29\n" in shown
+    assert [found for found in shown.splitlines() if found.startswith("Run ")] == [
+        "Run r3, job hourly",
+        "Run r28, job hourly",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("elapsed_s", "shown"), [(59.94, "59.9 s"), (61, "1 min 01 s"), (3_725.2, "1 h 02 min 05 s"), (0, "0.0 s")]
+)
+def test_durations_are_told_as_a_person_would(elapsed_s: float, shown: str) -> None:
+    assert f"after {shown}." in render_text(story([line("run_finished", outcome="succeeded", elapsed_s=elapsed_s)]))
+
+
+def test_parts_of_the_time_that_overlap_are_said_to() -> None:
+    lines = [
+        line("file_ingested", number, key=f"{number}.csv", elapsed_s=9.0, records=1, rejected=0) for number in range(2)
+    ]
+    shown = render_text(story([*lines, line("run_finished", 9, outcome="succeeded", elapsed_s=10.0)]))
+
+    assert "\n  Where the time went (parts overlap)\n    working on files: 18.0 s, 180% of the run\n" in shown
+
+
+def test_that_the_log_itself_is_not_whole_is_said() -> None:
+    shown = render_text(
+        story([line("log_lines_lost", level="WARNING", count=12), line("events_suppressed", count=3, reason="sampled")])
+    )
+
+    assert "12 lines lost when the log was written: not all is told" in shown
+    assert "3 events left out of the log" in shown
