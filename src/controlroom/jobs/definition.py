@@ -9,14 +9,18 @@ import os
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any, Generic, NoReturn, Protocol, TypeVar, cast, overload
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, Protocol, TypeAlias, TypeVar, cast, overload
 
 from controlroom import clock, shutdown
 from controlroom.jobs.outcome import Outcome, exit_code_of, outcome_of
 from controlroom.jobs.run import Run, new_run_id
 from controlroom.logs import bound, get_logger
 from controlroom.logs.surroundings import host_facts
-from controlroom.settings import BaseSettings, explain_settings, load_settings
+from controlroom.settings import BaseSettings, Unknown, explain_settings, load_settings
+
+if TYPE_CHECKING:
+    from controlroom.settings import CloudPolicy
 
 __all__ = ["Job", "Launch", "job"]
 
@@ -25,6 +29,8 @@ _log = get_logger(__name__)
 S = TypeVar("S", bound=BaseSettings | None)
 SettingsT = TypeVar("SettingsT", bound=BaseSettings)
 T = TypeVar("T")
+
+Places: TypeAlias = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,7 @@ class Job(Generic[S, T]):
         function: The function itself.
         settings: The class of its settings; None for a job without.
         is_async: Whether the function is a coroutine function.
+        loading: What `load_settings` is given besides the class: prefix, files …
 
     Calling the job calls the function, with a `Run` that you have: for a job that is a step of another one.
 
@@ -65,7 +72,7 @@ class Job(Generic[S, T]):
         self,
         function: Callable[[Run[S]], T] | Callable[[Run[S]], Coroutine[Any, Any, T]],
         settings: type[BaseSettings] | None,
-        load: Callable[..., Any],
+        loading: Mapping[str, Any] | None = None,
         name: str | None = None,
     ) -> None:
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
@@ -76,7 +83,11 @@ class Job(Generic[S, T]):
         self.function: Callable[[Run[S]], Any] = function
         self.settings: type[BaseSettings] | None = settings
         self.is_async: bool = inspect.iscoroutinefunction(function)
-        self._load = load
+        self.loading: Mapping[str, Any] = MappingProxyType(dict(loading or {}))
+
+    def _load(self, **arguments: Any) -> BaseSettings:
+        assert self.settings is not None  # noqa: S101 - a job without settings never loads any
+        return load_settings(self.settings, **{**self.loading, **arguments})
 
     def __call__(self, run: Run[S]) -> Any:
         """Call the function, inside a run that is under way.
@@ -229,8 +240,10 @@ def job(
     *,
     settings: type[SettingsT],
     prefix: str = ...,
-    files: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = ...,
-    secrets_dir: str | os.PathLike[str] | None = ...,
+    files: Places = ...,
+    secrets_dir: Places | None = ...,
+    unknown: Unknown = ...,
+    cloud: CloudPolicy | None = ...,
     name: str | None = None,
 ) -> _Decorator[SettingsT]: ...
 def job(
@@ -239,8 +252,10 @@ def job(
     *,
     settings: type[BaseSettings] | None = None,
     prefix: str = "APP_",
-    files: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = ("app.toml",),
-    secrets_dir: str | os.PathLike[str] | None = None,
+    files: Places = ("app.toml",),
+    secrets_dir: Places | None = None,
+    unknown: Unknown = "warn",
+    cloud: CloudPolicy | None = None,
     name: str | None = None,
 ) -> Any:
     """Make a function a `Job`: ``@job``, or ``@job(settings=Settings, prefix="APP_", files=["app.toml"])``.
@@ -251,14 +266,13 @@ def job(
         prefix: For `load_settings`.
         files: For `load_settings`.
         secrets_dir: For `load_settings`.
+        unknown: For `load_settings`.
+        cloud: For `load_settings`.
         name: The job's name in the log; the function's own when None.
     """
-
-    def load(**arguments: Any) -> BaseSettings:
-        assert settings is not None  # noqa: S101 - a job without settings never loads any
-        return load_settings(settings, prefix=prefix, files=files, secrets_dir=secrets_dir, **arguments)
+    loading = {"prefix": prefix, "files": files, "secrets_dir": secrets_dir, "unknown": unknown, "cloud": cloud}
 
     def decorate(function: Callable[[Run[Any]], Any]) -> Job[Any, Any]:
-        return Job(function, settings, load, name)
+        return Job(function, settings, loading, name)
 
     return decorate if function is None else decorate(function)

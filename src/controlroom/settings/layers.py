@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import pydantic_settings
 from pydantic.fields import FieldInfo
 
-from controlroom.settings.schema import Declared, Setting, every, leaves
+from controlroom.settings.cloud.marks import REFERENCE, is_reference
+from controlroom.settings.schema import Declared, Setting, deepest, every, leaves
 
-__all__ = ["Layer", "Place", "get_in", "merged", "of_assignments", "of_data", "of_variables"]
+__all__ = [
+    "ABSENT",
+    "Layer",
+    "Place",
+    "as_variable",
+    "get_in",
+    "merged",
+    "not_too_deep",
+    "of_assignments",
+    "of_data",
+    "of_variables",
+]
 
 _DELIMITER = "__"
-_ABSENT = object()
+_DEEPEST = 64  # levels
+ABSENT = object()
+"""What stands where nothing stands."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where one value stands: the source, and the exact key in it."""
+    """Where one value stands: the source, the exact key in it, and the variable that it spells where that is another."""
 
     source: str
     key: str
+    variable: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         return f"{self.key} ({self.source})" if self.key else self.source
@@ -48,7 +63,7 @@ class Layer:
 
     def holds(self, setting: Setting) -> bool:
         """Tell whether this layer says something about *setting*."""
-        return get_in(self.values, setting.keys, _ABSENT) is not _ABSENT
+        return get_in(self.values, setting.keys, ABSENT) is not ABSENT
 
 
 class _Texts(pydantic_settings.EnvSettingsSource):
@@ -64,9 +79,10 @@ class _Texts(pydantic_settings.EnvSettingsSource):
 
     def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
         try:
-            return super().decode_complex_value(field_name, field, value)
-        except ValueError:
-            return value  # so that one error can report every problem
+            return not_too_deep(super().decode_complex_value(field_name, field, value))
+        except (ValueError, RecursionError):
+            # Text, so that one error can report every problem; a reference leaves room for the keys that are beside it.
+            return {REFERENCE: value} if is_reference(value) else value
 
 
 def of_variables(declared: Declared, texts: Mapping[str, str], title: str, place: Callable[[str], Place]) -> Layer:
@@ -75,17 +91,33 @@ def of_variables(declared: Declared, texts: Mapping[str, str], title: str, place
     spelled = {name.lower(): name for name in texts}
     values = _rekeyed(_Texts(declared, texts)(), settings)
     known = {variable.lower() for setting in every(settings) for variable in setting.variables}
+    known.add(declared.profile_variable.lower())
     holding = [leaf for leaf in leaves(settings) if isinstance(get_in(values, leaf.keys), Mapping)]
     into = tuple(f"{variable.lower()}{_DELIMITER}" for leaf in holding for variable in leaf.variables)
-    unused = tuple(place(name) for low, name in spelled.items() if low not in known and not low.startswith(into))
-    return Layer(title, values, lambda setting: place(_name_for(setting, settings, spelled)), unused)
+    unused = [place(name) for low, name in spelled.items() if low not in known and not low.startswith(into)]
+
+    def locate(setting: Setting) -> Place:
+        return place(_name_for(setting, settings, spelled))
+
+    return Layer(title, values, locate, (*unused, *_unknown_in_json(values, settings, spelled, place)))
 
 
-def of_data(declared: Declared, data: Mapping[str, Any], title: str, place: Callable[[str], Place]) -> Layer:
-    """Return the layer of nested *data*: keyword overrides, a TOML file."""
+def of_data(
+    declared: Declared, data: Mapping[str, Any], title: str, place: Callable[[tuple[str, ...]], Place]
+) -> Layer:
+    """Return the layer of nested *data*: keyword overrides, a file."""
+    preferred = _preferred(declared.settings)
+    spelled = {preferred.get(key.lower(), key): key for key in data}
     values = _rekeyed(data, declared.settings)
-    unused = tuple(place(name) for name in _unknown(values, declared.settings))
-    return Layer(title, values, lambda setting: place(".".join(setting.keys)), unused, dotted=True)
+    unknown = _unknown(values, declared.settings, takes_more=declared.takes_more)
+    unused = tuple(place((spelled.get(key[0], key[0]), *key[1:])) for key in unknown)
+    return Layer(
+        title,
+        values,
+        lambda setting: place((spelled.get(setting.keys[0], setting.keys[0]), *setting.keys[1:])),
+        unused,
+        dotted=True,
+    )
 
 
 def of_assignments(declared: Declared, assignments: Mapping[str, str], title: str) -> Layer:
@@ -95,12 +127,49 @@ def of_assignments(declared: Declared, assignments: Mapping[str, str], title: st
     return of_variables(declared, texts, title, lambda variable: Place(title, names.get(variable, "")))
 
 
+def as_variable(declared: Declared, setting: Setting, keys: tuple[int | str, ...], text: str) -> Any:
+    """Return *text*, a value of *setting* or, with more *keys*, of a part of it, as it is read from a variable.
+
+    Where a variable with that text would count as not set, `ABSENT` is returned.
+    """
+    below = keys[len(setting.keys) :]
+    if not all(isinstance(key, str) for key in below):
+        return text
+    variable = _DELIMITER.join((setting.variables[0], *map(str, below)))
+    values = _rekeyed(_Texts(declared, {variable: text})(), declared.settings)
+    # Below a dict, pydantic-settings lowers the keys that it finds in the names of variables.
+    read = get_in(values, (*setting.keys, *(str(key).lower() for key in below)), ABSENT)
+    if read is ABSENT:
+        return ABSENT if text.strip() in {"", "null"} else text
+    return text if isinstance(read, Mapping) and REFERENCE in read else read
+
+
 def merged(layers: Iterable[Layer]) -> dict[str, Any]:
     """Return one mapping, in which the first layer that says something wins, key by nested key."""
     result: dict[str, Any] = {}
     for layer in layers:
         result = _filled(result, layer.values)
     return result
+
+
+def not_too_deep(value: Any) -> Any:
+    """Return *value*, JSON-like data.
+
+    Raises:
+        RecursionError: It is nested deeper than any settings are; what walks through it could not come back.
+    """
+    below = [value]
+    for _ in range(_DEEPEST):
+        below = [item for each in below for item in _parts(each)]
+        if not below:
+            return value
+    raise RecursionError
+
+
+def _parts(value: Any) -> Iterable[Any]:
+    if isinstance(value, Mapping):
+        return value.values()
+    return value if isinstance(value, list | tuple) else ()
 
 
 def get_in(data: Any, keys: tuple[str, ...], default: Any = None) -> Any:
@@ -121,20 +190,51 @@ def _filled(high: Mapping[str, Any], low: Mapping[str, Any]) -> dict[str, Any]:
 
 def _rekeyed(data: Mapping[str, Any], settings: tuple[Setting, ...]) -> dict[str, Any]:
     """Give every field of the top level its preferred key, so that layers that spell it differently meet."""
-    preferred: dict[str, str] = {}
-    for setting in settings:
-        for spelling in (setting.path[0], *setting.aliases, setting.keys[0]):
-            preferred[spelling.lower()] = setting.keys[0]
+    preferred = _preferred(settings)
     return {preferred.get(key.lower(), key): value for key, value in data.items()}
 
 
-def _unknown(data: Mapping[str, Any], settings: tuple[Setting, ...], above: str = "") -> Iterable[str]:
-    nested = {setting.keys[-1]: setting.nested for setting in settings}
+def _preferred(settings: tuple[Setting, ...]) -> dict[str, str]:
+    return {
+        spelling.lower(): setting.keys[0]
+        for setting in settings
+        for spelling in (setting.path[0], *setting.aliases, setting.keys[0])
+    }
+
+
+def _unknown(
+    data: Mapping[str, Any], settings: tuple[Setting, ...], above: tuple[str, ...] = (), *, takes_more: bool
+) -> Iterator[tuple[str, ...]]:
+    nested = {setting.keys[-1]: setting for setting in settings}
+    nested |= {alias: setting for setting in settings for alias in setting.aliases if above}
     for key, value in data.items():
         if key not in nested:
-            yield f"{above}{key}"
-        elif nested[key] and isinstance(value, Mapping):
-            yield from _unknown(value, nested[key], f"{above}{key}.")
+            if not takes_more:
+                yield (*above, str(key))
+        elif nested[key].nested and isinstance(value, Mapping):
+            setting = nested[key]
+            yield from _unknown(value, setting.nested, (*above, str(key)), takes_more=setting.takes_more)
+
+
+def _unknown_in_json(
+    values: Mapping[str, Any],
+    settings: tuple[Setting, ...],
+    spelled: Mapping[str, str],
+    place: Callable[[str], Place],
+) -> Iterator[Place]:
+    """Yield the place of each key that sets nothing in a variable that holds JSON. The key is input, and not shown."""
+    for keys in _unknown(values, settings, takes_more=True):
+        holder = deepest(settings, keys)
+        if holder is None or keys[-1] == REFERENCE:
+            continue
+        variables = [_DELIMITER.join((variable, *keys[len(holder.keys) :])) for variable in holder.variables]
+        if any(variable.lower() in spelled for variable in variables):
+            continue  # a variable of its own, and told already
+        around = [setting for setting in every(settings) if setting.keys == keys[: len(setting.keys)]]
+        names = [spelled.get(variable.lower()) for setting in reversed(around) for variable in setting.variables]
+        if name := next(filter(None, names), None):
+            found = place(name)
+            yield Place(found.source, f"a key in {found.key}", variables[0])
 
 
 def _name_for(setting: Setting, settings: tuple[Setting, ...], spelled: Mapping[str, str]) -> str:

@@ -4,25 +4,37 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 import pydantic_settings
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from controlroom.errors import ConfigError
-from controlroom.settings.explanation import Explanation, explained
+from controlroom.settings.airflow_source import followed
+from controlroom.settings.cloud.layer import in_cloud, plain_layers
 from controlroom.settings.layers import Layer, merged
 from controlroom.settings.model import BaseSettings
-from controlroom.settings.near_misses import near_misses
+from controlroom.settings.near_misses import strays
+from controlroom.settings.overriding import layers_of_overrides
 from controlroom.settings.provenance import Origin, Provenance, origins_of
 from controlroom.settings.schema import Declared, leaves, settings_of
 from controlroom.settings.secrets_found import register_given
-from controlroom.settings.sources import Sources, how_to_set
+from controlroom.settings.sources import Sources, as_several, how_to_set
 
-__all__ = ["explain_settings", "load_settings"]
+if TYPE_CHECKING:
+    from controlroom.policy.flow import Flow
+    from controlroom.settings.cloud.calls import Outcome
+    from controlroom.settings.cloud.policy import CloudPolicy
+    from controlroom.settings.cloud.references import Secret
+    from controlroom.settings.cloud.resolving import Wanted
+    from controlroom.settings.explanation import Explanation
+
+__all__ = ["Unknown", "explain_settings", "load_settings", "reading"]
 
 SettingsT = TypeVar("SettingsT", bound=BaseSettings)
+Unknown = Literal["warn", "error", "ignore"]
 
 
 def load_settings(
@@ -31,24 +43,33 @@ def load_settings(
     *,
     prefix: str = "APP_",
     files: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = ("app.toml",),
-    secrets_dir: str | os.PathLike[str] | None = None,
+    secrets_dir: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
     profile: str | None = None,
+    unknown: Unknown = "warn",
+    cloud: CloudPolicy | None = None,
     assignments: Mapping[str, str] | None = None,
     overrides: Mapping[str, Any] | None = None,
     **values: Any,
 ) -> SettingsT:
     """Read the settings that *model* declares.
 
-    Precedence, highest first: *assignments*, keyword overrides, environment, ``.env`` in the working directory, the
-    secrets directory, ``app.<profile>.toml``, ``app.toml``, defaults. Nested models are merged leaf by leaf.
+    Precedence, highest first: `override` (in tests), *assignments*, keyword overrides, environment, ``.env`` in the working
+    directory, secrets directories, ``app.<profile>.toml``, ``app.toml``, defaults. Nested models are merged leaf by leaf.
 
     Args:
         model: A subclass of `BaseSettings`.
         prefix: What the variables start with; names are compared without regard to case.
-        files: TOML files, in UTF-8. One that is absent is passed over; of several, the last one wins.
-        secrets_dir: A folder of files named like the variables, in any case, surrounding white space cut off. One that
-            is absent is passed over.
-        profile: Also read ``app.<profile>.toml`` beside each of *files*; at least one has to exist.
+        files: Files in UTF-8: ``.json``, ``.yaml`` and ``.yml`` (with the extra ``yaml``), all others TOML. One that is
+            absent is passed over; of several, the last one wins.
+        secrets_dir: Folders of files named like the variables, as Docker and Kubernetes mount them, surrounding white
+            space cut off; see the guide. One that is absent is passed over; of several, the last one wins.
+        profile: Also read ``app.<profile>.toml`` beside each of *files*; at least one has to exist. None: what
+            ``<PREFIX>PROFILE`` says, in the environment or ``.env``; else the detected host (``lambda``, ``airflow``,
+            ``ci``, ``local``), if it has a file. Empty: none.
+        unknown: What to do about a name with our prefix, or in a file, that sets nothing: it is reported by
+            `explain_settings` ("warn"), or a problem ("error"), or neither.
+        cloud: How the cloud references are fetched (``aws-sm://name#json-key``, ``aws-ssm:///path``), which may stand in
+            each of these places and in defaults, and how long what they stand for is kept; see `CloudPolicy`.
         assignments: Texts by dotted name (``{"db.url": "…"}``), each read as a variable would be: what ``--set`` gives.
         overrides: Values by field name, for names that are taken by the arguments above.
         **values: Values by field name.
@@ -56,6 +77,7 @@ def load_settings(
     Raises:
         ConfigError: ``.problems`` has a line for everything that is missing, wrong, unreadable or probably misspelled.
             No input value is in it, secret or not.
+        ExternalAPIError, DeadlineExceededError: Nothing is wrong but that AWS could not be reached; says RETRY.
         TypeError: *model* is no subclass of `BaseSettings`.
 
     Guarantees:
@@ -63,30 +85,83 @@ def load_settings(
         refused, is registered with the redaction before anything is said about it.
         Not promised: a second look at the environment; what was loaded stays as it is.
     """
+    steps = reading(
+        model,
+        prefix=prefix,
+        files=as_several(files),
+        secrets_dirs=as_several(secrets_dir),
+        profile=profile,
+        unknown=unknown,
+        assignments=assignments or {},
+        given={**(overrides or {}), **values},
+    )
+    from controlroom.policy.flow import drive  # noqa: PLC0415 - to import settings costs little; most of it is pydantic's
+
+    return drive(steps, partial(_fetched, policy=cloud))
+
+
+def _fetched(step: Wanted, policy: CloudPolicy | None) -> Mapping[Secret, Outcome]:
+    from controlroom.settings.cloud.fetch import fetch  # noqa: PLC0415 - botocore, which only a reference needs
+    from controlroom.settings.cloud.policy import CloudPolicy  # noqa: PLC0415 - as above
+
+    return fetch(step.secrets, policy or CloudPolicy())
+
+
+def reading(
+    model: type[SettingsT],
+    *,
+    prefix: str,
+    files: Sequence[str | os.PathLike[str]],
+    secrets_dirs: Sequence[str | os.PathLike[str]],
+    profile: str | None,
+    unknown: Unknown,
+    assignments: Mapping[str, str],
+    given: Mapping[str, Any],
+) -> Flow[Wanted, SettingsT]:
+    """Read everything, ask for what the references in it stand for, and validate: what both colours of loading drive."""
     if not issubclass(model, BaseSettings):
         message = f"{model.__name__} is no subclass of controlroom.BaseSettings"
         raise TypeError(message)
+    if unknown not in get_args(Unknown):
+        message = f"unknown is one of {', '.join(get_args(Unknown))}"
+        raise ConfigError(message)
     declared = Declared(model, prefix)
     settings = declared.settings
-    given = {**(overrides or {}), **values}
-    several = [files] if isinstance(files, str | os.PathLike) else files
-    sources = Sources(declared, several, secrets_dir, profile, assignments or {}, given)
-    layers = sources.layers()
-    register_given(settings, layers)
-    loaded, refused = _validated(model, merged([*layers, _defaults(model, layers)]))
-    misses = tuple(near_misses(settings, layers, prefix))
+    sources = Sources(declared, files, secrets_dirs, profile, assignments, given)
+    layers = [*layers_of_overrides(declared), *sources.layers()]
+    register_given(settings, plain_layers(layers))
+    # The cloud layer: a reference is a value of the layer in which it stands.
+    cloud = yield from in_cloud(declared, layers)
+    layers = list(cloud.layers)
+    register_given(settings, plain_layers(layers))
+    data = followed(merged([*layers, _defaults(model, layers)]), settings, layers, sources.problems)
+    register_given(settings, plain_layers([Layer("", data)]))
+    loaded, refused = _validated(model, data)
+    refused = [error for error in refused if not cloud.explains(error["loc"])]
+    sources.problems.extend(cloud.problems)
+    found = list(strays(settings, layers, prefix))
+    if unknown == "error":
+        sources.problems.extend(stray.text for stray in found if stray.ours)
+        found = [stray for stray in found if not stray.ours]
+    if cloud.outage is not None and not (refused or sources.problems):
+        raise cloud.outage_told()
+    sources.problems.extend(cloud.outages)
     if loaded is None or sources.problems:
         how = how_to_set(sources)
         from controlroom.settings.refusals import refusals  # noqa: PLC0415 - loaded where something is refused
 
-        problems = [*sources.problems, *refusals(refused, settings, layers, how), *misses]
-        raise ConfigError(_report(model, problems, layers), problems=problems)
-    loaded._provenance = Provenance(tuple(origins_of(settings, layers)), misses)  # noqa: SLF001 - set once, by the loader
+        hints = [stray.text for stray in found if stray.alike]
+        problems = [*sources.problems, *refusals(refused, settings, layers, how), *hints]
+        raise ConfigError(_report(model, problems, layers), problems=problems) from None
+    told = () if unknown == "ignore" else tuple(stray.text for stray in found)
+    loaded._provenance = Provenance(tuple(origins_of(settings, layers)), told, cloud.secrets)  # noqa: SLF001 - set once, by the loader
     return loaded
 
 
 def explain_settings(settings: BaseSettings) -> Explanation:
     """Return where each value of *settings* came from; ``str()`` of it is an aligned table, secrets masked."""
+    from controlroom.settings.explanation import explained  # noqa: PLC0415 - only where somebody asks
+
     known = settings._provenance  # noqa: SLF001 - it is there for this function
     if known is None:
         origins = [

@@ -3,26 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from difflib import get_close_matches
+from dataclasses import dataclass
 
 from controlroom.settings.layers import Layer, Place
 from controlroom.settings.schema import Setting, leaves
 
-__all__ = ["closest_name", "near_misses"]
+__all__ = ["Stray", "closest_name", "strays"]
 
 _ALIKE = 0.65  # RETIRES/RETRIES 0.86, URI/URL 0.67, HOST/PORT 0.5
 _ALIKE_WITHOUT_PREFIX = 0.8  # any program's variables are candidates then
 
 
-def near_misses(settings: tuple[Setting, ...], layers: Sequence[Layer], prefix: str) -> Iterator[str]:
-    """Yield "APP_RETIRES is set; did you mean APP_RETRIES?" for each name that sets nothing and almost does."""
+@dataclass(frozen=True, slots=True)
+class Stray:
+    """A name that sets nothing.
+
+    Attributes:
+        text: The name, where it stands, and what was probably meant.
+        ours: It starts with the prefix, or stands in a file of ours: nobody else's.
+        alike: It is almost the name of a setting.
+    """
+
+    text: str
+    ours: bool
+    alike: bool
+
+
+def strays(settings: tuple[Setting, ...], layers: Sequence[Layer], prefix: str) -> Iterator[Stray]:
+    """Yield "APP_RETIRES is set; did you mean APP_RETRIES?" for each name that sets nothing and is ours, or almost."""
     unset = [leaf for leaf in leaves(settings) if not any(layer.holds(leaf) for layer in layers)]
-    variables = {variable.lower(): variable for leaf in unset for variable in leaf.variables}
     for layer in layers:
+        free = [leaf for leaf in leaves(settings) if not layer.holds(leaf)] if layer.unused else []
         for place in layer.unused:
-            stem = place.key.rpartition("/")[2]
-            if meant := closest_name(stem, unset) if layer.dotted else _meant(stem, variables, prefix):
-                yield f"{place.key} is set{_where(place)}; did you mean {meant}?"
+            name = place.variable or place.key
+            prefixed = prefix != "" and name.lower().startswith(prefix.lower())
+            if layer.dotted:
+                meant = closest_name(name, free)
+            elif prefixed:
+                meant = _closest_variable(name, free, prefix)
+            else:
+                meant = _closest(name, _variables(unset), _ALIKE_WITHOUT_PREFIX)
+            if meant or prefixed or layer.dotted:
+                hint = f"did you mean {meant}?" if meant else "there is no such setting."
+                yield Stray(f"{place.key} is set{_where(place)}; {hint}", prefixed or layer.dotted, meant is not None)
 
 
 def closest_name(name: str, settings: Iterable[Setting]) -> str | None:
@@ -30,15 +53,19 @@ def closest_name(name: str, settings: Iterable[Setting]) -> str | None:
     return _closest(name, {setting.name.lower(): setting.name for setting in settings}, _ALIKE)
 
 
-def _meant(name: str, variables: dict[str, str], prefix: str) -> str | None:
-    low, start = name.lower(), prefix.lower()
-    if not start or not low.startswith(start):
-        return _closest(name, variables, _ALIKE_WITHOUT_PREFIX)
-    bare = {variable.removeprefix(start): spelled for variable, spelled in variables.items()}
-    return _closest(low.removeprefix(start), bare, _ALIKE)  # the prefix in common would make all names alike
+def _variables(settings: Iterable[Setting]) -> dict[str, str]:
+    return {variable.lower(): variable for setting in settings for variable in setting.variables}
+
+
+def _closest_variable(name: str, settings: Iterable[Setting], prefix: str) -> str | None:
+    start = prefix.lower()  # in common, it would make all names alike
+    bare = {variable.removeprefix(start): spelled for variable, spelled in _variables(settings).items()}
+    return _closest(name.lower().removeprefix(start), bare, _ALIKE)
 
 
 def _closest(name: str, candidates: dict[str, str], cutoff: float) -> str | None:
+    from difflib import get_close_matches  # noqa: PLC0415 - only where a name sets nothing
+
     found = get_close_matches(name.lower(), candidates, n=1, cutoff=cutoff)
     return candidates[found[0]] if found else None
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from controlroom.settings.layers import Layer, get_in
 from controlroom.settings.schema import Setting, leaves
+
+if TYPE_CHECKING:
+    from controlroom.settings.cloud.references import Secret
 
 __all__ = ["Origin", "Provenance", "origins_of"]
 
@@ -36,6 +40,7 @@ class Provenance:
 
     origins: tuple[Origin, ...]
     near_misses: tuple[str, ...]
+    secrets: tuple[Secret, ...] = ()  # what was fetched for them from the cloud
 
     def replaced(self, names: Iterable[str]) -> Provenance:
         """Return this for a copy in which the code replaced the fields *names*."""
@@ -44,7 +49,7 @@ class Provenance:
             replace(origin, source="model_copy", key="", shadowed=()) if origin.path[0] in new else origin
             for origin in self.origins
         ]
-        return Provenance(tuple(origins), self.near_misses)
+        return replace(self, origins=tuple(origins))
 
     def __eq__(self, other: object) -> bool:
         """Where a value came from is no part of what it is: it never makes two settings objects differ."""

@@ -7,14 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 from typing import Any, get_args
 
+from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 from pydantic_core.core_schema import ErrorType
 
 from controlroom.redaction import MASK
-from controlroom.settings.layers import Layer
-from controlroom.settings.schema import Setting, deepest, leaves
+from controlroom.settings.layers import Layer, Place
+from controlroom.settings.schema import Setting, deepest, every, leaves, settings_of
 
-__all__ = ["refusals"]
+__all__ = ["refusals", "refused_in_code"]
 
 # pydantic's own messages state what is expected, except those into which the input, or a validator's words, can get.
 _OWN_WORDS = frozenset(get_args(ErrorType)) - {
@@ -48,6 +49,7 @@ def refusals(
     settings: tuple[Setting, ...],
     layers: Sequence[Layer],
     how_to_set: Mapping[str, str],
+    otherwise: str = "its default",
 ) -> Iterator[str]:
     """Yield a line for each thing that is missing or wrong.
 
@@ -56,6 +58,7 @@ def refusals(
         settings: Every setting there is.
         layers: What was read, highest first.
         how_to_set: For the name of a setting, how to give it a value.
+        otherwise: Where a value comes from that is in no layer.
     """
     wrong: dict[str, tuple[Setting | None, list[str]]] = {}
     for error in errors:
@@ -68,7 +71,15 @@ def refusals(
         wrong.setdefault(name, (setting, []))[1].append(_expected(error, setting))
     for name, (setting, expectations) in wrong.items():
         subject = f"{name} is wrong" if name else "The settings do not go together"
-        yield f"{subject}. {'; or: '.join(dict.fromkeys(expectations))}.{_origin(setting, layers)}"
+        yield f"{subject}. {'; or: '.join(dict.fromkeys(expectations))}.{_origin(setting, layers, otherwise)}"
+
+
+def refused_in_code(model: type[BaseModel], errors: Sequence[ErrorDetails], values: Mapping[str, Any]) -> list[str]:
+    """Return a line for each thing that is missing or wrong in an object of *model* that was made in code."""
+    settings = settings_of(model, "")
+    how = {setting.name: "Give it as an argument." for setting in every(settings)}
+    given = Layer("arguments", dict(values), lambda setting: Place("argument", ".".join(setting.keys)))
+    return list(refusals(errors, settings, [given], how, "its default or the environment"))
 
 
 def _required_below(setting: Setting) -> list[str]:
@@ -91,10 +102,10 @@ def _expected(error: ErrorDetails, setting: Setting | None) -> str:
     return f"{message}, in a variable written as JSON" if as_json else message
 
 
-def _origin(setting: Setting | None, layers: Sequence[Layer]) -> str:
+def _origin(setting: Setting | None, layers: Sequence[Layer], otherwise: str) -> str:
     if setting is None:
         return ""
-    place = next((str(layer.locate(setting)) for layer in layers if layer.holds(setting)), "its default")
+    place = next((str(layer.locate(setting)) for layer in layers if layer.holds(setting)), otherwise)
     return f" It comes from {place}."
 
 

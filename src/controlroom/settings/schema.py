@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 
 from controlroom.redaction import is_sensitive_name
 
-__all__ = ["Declared", "Setting", "deepest", "every", "leaves", "settings_of"]
+__all__ = ["Declared", "Setting", "deepest", "every", "leaves", "nested_model", "settings_of"]
 
 _DELIMITER = "__"
 
@@ -30,6 +30,7 @@ class Setting:
         required: It has no default.
         secret: Its type says that its value is a secret.
         nested: The fields of a nested model.
+        takes_more: It is a nested model that keeps what it has no field for.
     """
 
     path: tuple[str, ...]
@@ -39,6 +40,7 @@ class Setting:
     required: bool
     secret: bool
     nested: tuple[Setting, ...] = field(repr=False)
+    takes_more: bool = False
 
     @property
     def name(self) -> str:
@@ -46,9 +48,14 @@ class Setting:
         return ".".join(self.path)
 
     @property
+    def telling(self) -> bool:
+        """Tell whether its own name says that it is a secret."""
+        return is_sensitive_name(self.path[-1])
+
+    @property
     def hidden(self) -> bool:
-        """Tell whether its value is never shown: its type or its name says so."""
-        return self.secret or is_sensitive_name(self.path[-1])
+        """Tell whether its value is never shown: its type says so, its name, or what it stands in (``api.key``)."""
+        return self.secret or self.telling or is_sensitive_name(self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +69,18 @@ class Declared:
     def __post_init__(self) -> None:
         """Read the fields off the class once."""
         object.__setattr__(self, "settings", settings_of(self.model, self.prefix))
+
+    @property
+    def takes_more(self) -> bool:
+        """Tell whether the class keeps what it has no field for."""
+        return self.model.model_config.get("extra") == "allow"
+
+    @property
+    def profile_variable(self) -> str:
+        """The variable that names the profile: none without a prefix, or where a field has that variable for itself."""
+        variable = f"{self.prefix}PROFILE".upper()
+        taken = {name.upper() for setting in every(self.settings) for name in setting.variables}
+        return variable if self.prefix and variable not in taken else ""
 
 
 def settings_of(model: type[BaseModel], prefix: str) -> tuple[Setting, ...]:
@@ -102,12 +121,12 @@ def _fields(model: type[BaseModel], parent: Setting | None, prefix: str, inside:
             secret=_holds_secret(info.annotation, inside),
             nested=(),
         )
-        below = _nested_model(info.annotation)
+        below = nested_model(info.annotation)
         if below is None or below in inside:  # a model inside itself has no end; pydantic reads it as JSON
             yield bare
         else:
             nested = tuple(_fields(below, bare, prefix, (*inside, below)))
-            yield replace(bare, nested=nested)
+            yield replace(bare, nested=nested, takes_more=below.model_config.get("extra") == "allow")
 
 
 def _input_names(name: str, info: FieldInfo, config: Mapping[str, Any]) -> tuple[str, ...]:
@@ -129,10 +148,11 @@ def _variables(words: tuple[str, ...], name: str, parent: Setting | None, prefix
             yield f"{prefix}{word}".upper() if word == name else word.upper()
 
 
-def _nested_model(annotation: Any) -> type[BaseModel] | None:
+def nested_model(annotation: Any) -> type[BaseModel] | None:
+    """Return the model that a field of this type holds, also where it may be None."""
     if get_origin(annotation) in (Union, UnionType):
         others = [argument for argument in get_args(annotation) if argument is not NoneType]
-        return _nested_model(others[0]) if len(others) == 1 else None
+        return nested_model(others[0]) if len(others) == 1 else None
     is_model = isinstance(annotation, type) and issubclass(annotation, BaseModel)
     return annotation if is_model and not issubclass(annotation, RootModel) else None
 

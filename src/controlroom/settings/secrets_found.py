@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from typing import Any
 from urllib.parse import unquote
 
@@ -12,8 +13,9 @@ from pydantic import BaseModel, Secret, SecretBytes, SecretStr
 from controlroom.redaction import register_secret
 from controlroom.settings.layers import Layer, get_in
 from controlroom.settings.schema import Setting, leaves
+from controlroom.settings.withholding import Withheld
 
-__all__ = ["register_given", "register_held"]
+__all__ = ["holds_secret", "register_given", "register_held"]
 
 _AUTHORITY = re.compile(r"://([^\s/?#]+)")
 _SHORTEST_PLAIN = 6  # a plain text under a telling name: masking a shorter one everywhere would eat the log
@@ -24,7 +26,7 @@ def register_given(settings: Iterable[Setting], layers: Sequence[Layer]) -> None
     for layer in layers:
         _register_urls(layer.values)
         for leaf in leaves(settings):
-            if leaf.hidden and layer.holds(leaf):
+            if (leaf.secret or leaf.telling) and layer.holds(leaf):
                 shortest = 1 if leaf.secret else _SHORTEST_PLAIN
                 for text in _texts(get_in(layer.values, leaf.keys)):
                     if len(text) >= shortest:
@@ -34,12 +36,19 @@ def register_given(settings: Iterable[Setting], layers: Sequence[Layer]) -> None
 def register_held(settings: BaseModel) -> None:
     """Register the secrets that validated *settings* hold: also those from defaults and from validators."""
     for value in _values(settings):
+        if isinstance(value, Withheld):
+            continue
         if isinstance(value, SecretStr | SecretBytes | Secret):
             for text in _texts(value.get_secret_value()):
                 register_secret(text)
                 _register_urls(text)
         else:
             _register_urls(value)
+
+
+def holds_secret(value: Any) -> bool:
+    """Tell whether a secret, by its type, is in *value*."""
+    return any(isinstance(found, SecretStr | SecretBytes | Secret) for found in _values(value))
 
 
 def _register_urls(value: Any) -> None:
@@ -54,11 +63,15 @@ def _register_urls(value: Any) -> None:
 def _values(value: Any) -> Iterator[Any]:
     match value:
         case BaseModel():
-            for name in type(value).model_fields:
-                yield from _values(getattr(value, name, None))
+            yield from _values(
+                {name: item for name, item in value.__dict__.items() if name in type(value).model_fields}
+            )
+            yield from _values(value.model_extra)
         case Mapping():
             for pair in value.items():
                 yield from (found for part in pair for found in _values(part))
+        case _ if is_dataclass(value) and not isinstance(value, type):
+            yield from _values([getattr(value, each.name, None) for each in fields(value)])
         case list() | tuple() | set() | frozenset():
             for item in value:
                 yield from _values(item)

@@ -1,22 +1,24 @@
-"""Reading: the environment, ``.env``, a secrets directory and TOML files become layers, or problems."""
+"""Reading: the environment, ``.env``, secrets directories and files become layers, or problems."""
 
 from __future__ import annotations
 
 import io
 import os
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
+from controlroom.settings.airflow_source import layers_of_variables
 from controlroom.settings.layers import Layer, Place, of_assignments, of_data, of_variables
 from controlroom.settings.near_misses import closest_name
+from controlroom.settings.profiles import Profile, chosen
+from controlroom.settings.reading import text_of
 from controlroom.settings.schema import Declared, every, leaves
-from controlroom.settings.toml_file import line_of, lines_of, position_of
 
-__all__ = ["Sources", "how_to_set"]
+__all__ = ["Paths", "Sources", "as_several", "how_to_set"]
+
+Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 _DOTENV = Path(".env")
 _SECRETS = "secrets directory"
@@ -24,11 +26,11 @@ _SECRETS = "secrets directory"
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where to look, and what was wrong with the places themselves."""
+    """Where to look, and what was wrong with the places themselves. Of several files or folders, the last one wins."""
 
     declared: Declared
     files: Sequence[str | os.PathLike[str]]
-    secrets_dir: str | os.PathLike[str] | None
+    secrets_dirs: Sequence[str | os.PathLike[str]]
     profile: str | None
     assignments: Mapping[str, str]
     overrides: Mapping[str, Any] = field(repr=False)
@@ -36,16 +38,22 @@ class Sources:
 
     def layers(self) -> list[Layer]:
         """Return every layer, highest first."""
+        dotenv, in_dotenv = self._dotenv()
+        texts_by_place = {"environment": dict(os.environ), str(_DOTENV): in_dotenv}
+        profile = chosen(self.profile, self.declared.profile_variable, texts_by_place, os.environ)
         return [
             *self._given(),
             of_variables(self.declared, os.environ, "environment", lambda name: Place("environment", name)),
-            self._dotenv(),
-            *self._secrets(),
-            *self._toml(),
+            dotenv,
+            *(self._secrets(Path(folder).expanduser()) for folder in reversed(self.secrets_dirs)),
+            *layers_of_variables(self.declared, self.problems),
+            *self._documents(profile),
         ]
 
     def _given(self) -> Iterator[Layer]:
-        given = [of_data(self.declared, self.overrides, "keyword overrides", lambda key: Place("keyword", key))]
+        given = [
+            of_data(self.declared, self.overrides, "keyword overrides", lambda key: Place("keyword", ".".join(key)))
+        ]
         if self.assignments:
             given.insert(0, of_assignments(self.declared, self.assignments, "--set"))
         for layer in given:
@@ -56,10 +64,10 @@ class Sources:
                 self.problems.append(f"{place} sets nothing: there is no such setting{hint}")
             yield replace(layer, unused=())
 
-    def _dotenv(self) -> Layer:
-        text = self._text(_DOTENV)
+    def _dotenv(self) -> tuple[Layer, dict[str, str]]:
+        text = text_of(_DOTENV, self.problems)
         if text is None:
-            return Layer(f"{_DOTENV} (absent)")
+            return Layer(f"{_DOTENV} (absent)"), {}
         from dotenv import dotenv_values  # noqa: PLC0415 - most hosts have no such file
         from dotenv.parser import parse_stream  # noqa: PLC0415 - as above
 
@@ -69,68 +77,67 @@ class Sources:
         self.problems.extend(f"{_DOTENV}:{_first_line(*each)} is not NAME=value." for each in broken)
         lines = {item.key: _first_line(*item.original) for item in bindings if item.key}
         values = {name: value for name, value in dotenv_values(stream=io.StringIO(text)).items() if value is not None}
-        return of_variables(
-            self.declared, values, str(_DOTENV), lambda name: Place(f"{_DOTENV}:{lines.get(name, 1)}", name)
-        )
 
-    def _secrets(self) -> Iterator[Layer]:
-        if self.secrets_dir is None:
-            return
-        folder = Path(self.secrets_dir).expanduser()
+        def place(name: str) -> Place:
+            return Place(f"{_DOTENV}:{lines.get(name, 1)}", name)
+
+        return of_variables(self.declared, values, str(_DOTENV), place), values
+
+    def _secrets(self, folder: Path) -> Layer:
         if not folder.is_dir():
-            yield Layer(f"{_SECRETS} {folder} (absent)")
-            return
-        texts = {path.name: text.strip() for path in self._ours(folder) if (text := self._text(path)) is not None}
-        title = f"{_SECRETS} {folder}"
-        yield of_variables(self.declared, texts, title, lambda name: Place(_SECRETS, str(folder / name)))
+            return Layer(f"{_SECRETS} {folder} (absent)")
+        from controlroom.settings.secrets_folder import mounted  # noqa: PLC0415 - most hosts have none
 
-    def _ours(self, folder: Path) -> list[Path]:
-        """Return the files of *folder* that are named like our variables; nothing else in it is read."""
-        prefix = self.declared.prefix.lower()
-        ours = {variable.lower() for setting in every(self.declared.settings) for variable in setting.variables}
-        starts = (*ours, prefix) if prefix else tuple(ours)
-        try:
-            return sorted(path for path in folder.iterdir() if path.name.lower().startswith(starts))
-        except OSError as error:
-            self.problems.append(f"{folder} cannot be read: {error.strerror}.")
-            return []
+        found = mounted(folder, self.declared, self.problems)
 
-    def _toml(self) -> Iterator[Layer]:
-        files = [Path(file).expanduser() for file in self.files][::-1]  # of several, the last one wins
-        if self.profile and Path(self.profile).name != self.profile:
+        def place(variable: str) -> Place:
+            return Place(_SECRETS, str(found.paths.get(variable.lower(), folder / variable)), variable)
+
+        return of_variables(self.declared, found.texts, f"{_SECRETS} {folder}", place)
+
+    def _documents(self, profile: Profile | None) -> Iterator[Layer]:
+        files = [Path(file).expanduser() for file in reversed(self.files)]
+        if profile and Path(profile.name).name != profile.name:
             self.problems.append("profile is part of a file name (app.<profile>.toml), not a path.")
             return
-        special = [file.with_name(f"{file.stem}.{self.profile}{file.suffix}") for file in files if self.profile]
-        if special and not any(file.is_file() for file in special):
-            self.problems.append(f"profile {self.profile} has no file: looked for {', '.join(map(str, special))}.")
+        special = [
+            file.with_name(f"{file.stem}.{profile.name}{file.suffix}") for file in files if profile and file.name
+        ]
+        if profile and not profile.asked_for_by:
+            special = [file for file in special if file.is_file()]  # nobody said that there is one
+        elif profile and special and not any(file.is_file() for file in special):
+            looked = ", ".join(map(str, special))
+            self.problems.append(f"profile {profile.name} has no file: looked for {looked}.{_said_by(profile)}")
         for file in (*special, *files):
-            text = self._text(file)
-            yield Layer(f"{file} (absent)") if text is None else self._toml_layer(file, text)
+            yield self._document(file)
 
-    def _toml_layer(self, file: Path, text: str) -> Layer:
-        try:
-            data = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            line, column, what = position_of(error, text)
-            self.problems.append(f"{file}:{line}:{column} is not TOML. {what}.")
+    def _document(self, file: Path) -> Layer:
+        before = len(self.problems)
+        text = text_of(file, self.problems)
+        if text is None:
+            return Layer(f"{file} ({'absent' if len(self.problems) == before else 'unreadable'})")
+        from controlroom.settings.documents import document  # noqa: PLC0415 - only where there is a file
+        from controlroom.settings.positions import line_of  # noqa: PLC0415 - as above
+
+        found = document(file, text, self.problems)
+        if found is None:
             return Layer(f"{file} (broken)")
-        lines = cache(lambda: lines_of(text))
 
-        def place(key: str) -> Place:
-            line = line_of(tuple(key.split(".")), lines())
-            return Place(f"{file}:{line}" if line else str(file), key)
+        def place(key: tuple[str, ...]) -> Place:
+            line = line_of(key, found.lines())
+            return Place(f"{file}:{line}" if line else str(file), ".".join(key))
 
-        return of_data(self.declared, data, str(file), place)
+        return of_data(self.declared, found.data, str(file), place)
 
-    def _text(self, path: Path) -> str | None:
-        """Return what *path* holds, or None; a file that is there and cannot be read is a problem."""
-        try:
-            return path.read_text(encoding="utf-8") if path.is_file() else None
-        except UnicodeDecodeError as error:
-            self.problems.append(f"{path} is not UTF-8 (byte {error.start}).")
-        except OSError as error:
-            self.problems.append(f"{path} cannot be read: {error.strerror}.")
-        return None
+
+def as_several(paths: Paths | None) -> Sequence[str | os.PathLike[str]]:
+    """Return *paths*, one or several or none, as several; an empty one, as an unset variable gives it, is none."""
+    several = [paths] if isinstance(paths, str | os.PathLike) else paths or ()
+    return [path for path in several if os.fspath(path)]
+
+
+def _said_by(profile: Profile) -> str:
+    return "" if profile.asked_for_by == "profile" else f" It comes from {profile.asked_for_by}."
 
 
 def _first_line(statement: str, line: int) -> int:
@@ -140,8 +147,8 @@ def _first_line(statement: str, line: int) -> int:
 
 def how_to_set(sources: Sources) -> dict[str, str]:
     """Return, by name, what to do to give a setting a value."""
-    folder = "" if sources.secrets_dir is None else f", or write the file {{}} in {sources.secrets_dir}"
-    file = "" if not sources.files else f", or put {{}} in {os.fspath(sources.files[-1])}"
+    folder = f", or write the file {{}} in {sources.secrets_dirs[-1]}" if sources.secrets_dirs else ""
+    file = f", or put {{}} in {os.fspath(sources.files[-1])}" if sources.files else ""
     return {
         setting.name: f"Set {setting.variables[0]}"
         + folder.format(setting.variables[0].lower())

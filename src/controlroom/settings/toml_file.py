@@ -5,24 +5,37 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 
-__all__ = ["line_of", "lines_of", "position_of"]
+from controlroom.settings.positions import Broken, Document, unquoted
+
+__all__ = ["lines_of", "read"]
 
 _LONGEST_STATEMENT = 500  # lines; what follows a longer one has no line number rather than a slow one
 
 _POSITION = re.compile(r"\(at line (\d+), column (\d+)\)")
-_QUOTED = re.compile(r"(['\"]).*\1")  # what tomllib quotes, it quotes from the file
 
 
-def position_of(error: tomllib.TOMLDecodeError, text: str) -> tuple[int, int, str]:
-    """Return line and column, both 1-based, and what is wrong there, quoting nothing from the file."""
+def read(text: str) -> Document:
+    """Return what *text* says.
+
+    Raises:
+        Broken: It is not TOML.
+    """
+    try:
+        return Document(tomllib.loads(text), cache(lambda: lines_of(text)))
+    except tomllib.TOMLDecodeError as error:
+        raise Broken(*_position_of(error, text)) from None
+
+
+def _position_of(error: tomllib.TOMLDecodeError, text: str) -> tuple[int, int, str]:
     message = str(error)
     if found := _POSITION.search(message):
         line, column = int(found[1]), int(found[2])
     else:  # "(at end of document)"
         line, column = text.count("\n") + 1, len(text) - text.rfind("\n")
-    return line, column, _QUOTED.sub("…", message.partition(" (at ")[0])
+    return line, column, unquoted(message.partition(" (at ")[0])
 
 
 def lines_of(text: str) -> dict[tuple[str, ...], int]:
@@ -41,11 +54,6 @@ def lines_of(text: str) -> dict[tuple[str, ...], int]:
             for path in paths:
                 found.setdefault((*table, *path), line)
     return found
-
-
-def line_of(path: tuple[str, ...], lines: Mapping[tuple[str, ...], int]) -> int | None:
-    """Return the line of *path*, or of what it stands in."""
-    return next((lines[path[:end]] for end in range(len(path), 0, -1) if path[:end] in lines), None)
 
 
 def _statements(text: str) -> Iterator[tuple[int, str]]:

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import hashlib
 import json
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from pydantic import AnyUrl, BaseModel, Field, PostgresDsn, SecretBytes, SecretStr
 
 from controlroom.settings import BaseSettings, SettingExplained, explain_settings, load_settings
+from controlroom.settings.fingerprints import mask_of
 
 CANARY = "c4n4ry-Value-0x7f"
 
@@ -41,7 +46,7 @@ def test_a_row_names_the_source_the_exact_key_and_the_losers(here: Path, monkeyp
         "page_size", "7", "environment", "App_Page_Size", ("APP_PAGE_SIZE (.env:3)", "page_size (app.toml:1)")
     )
     assert found["api_token"] == SettingExplained(
-        "api_token", "***", "secrets directory", str(here / "APP_API_TOKEN"), ()
+        "api_token", mask_of(CANARY), "secrets directory", str(here / "APP_API_TOKEN"), ()
     )
     assert found["db.pool"] == SettingExplained("db.pool", "3", "default", "", ())
 
@@ -128,6 +133,21 @@ def test_a_text_under_a_telling_name_is_hidden_though_nobody_registered_it() -> 
     assert "c4n4ry" not in str(explain_settings(load_settings(Telling)))
 
 
+def test_a_text_is_hidden_where_only_what_it_stands_in_is_telling() -> None:
+    class Api(BaseModel):
+        key: str = CANARY
+        url: str = "https://x.test"
+
+    class Telling(BaseSettings):
+        api: Api = Api()
+        credentials: Api = Api()
+
+    found = rows(load_settings(Telling))
+
+    assert CANARY not in str(found)
+    assert found["api.url"].value == found["credentials.url"].value == "https://x.test"
+
+
 def test_no_secret_is_in_the_table_of_an_object_made_in_code() -> None:
     assert CANARY not in str(explain_settings(Secretive()))
 
@@ -135,7 +155,50 @@ def test_no_secret_is_in_the_table_of_an_object_made_in_code() -> None:
 def test_a_secret_that_is_missing_or_empty_is_seen_to_be() -> None:
     found = rows(load_settings(Secretive))
 
-    assert (found["token"].value, found["none_token"].value, found["empty_token"].value) == ("***", "None", '""')
+    assert (found["none_token"].value, found["empty_token"].value) == ("None", '""')
+    assert found["token"].value.startswith("***")
+
+
+def test_the_same_secret_has_the_same_fingerprint_in_another_process_and_another_one_has_not() -> None:
+    found = rows(load_settings(Secretive))
+    code = f"from controlroom.settings.fingerprints import mask_of; print(mask_of({CANARY!r}))"
+    elsewhere = subprocess.check_output([sys.executable, "-c", code], text=True)
+
+    assert found["token"].value == found["raw"].value == elsewhere.strip()
+    assert re.fullmatch(r"\*\*\* \(length 17, fingerprint [0-9a-f]{6}\)", found["token"].value)
+    assert found["password"].value != found["token"].value
+
+
+@pytest.mark.parametrize("secret", ["x", "hunter2", "eleven-char"])
+def test_of_a_secret_that_could_be_guessed_neither_length_nor_fingerprint_is_told(secret: str) -> None:
+    class Weak(BaseSettings):
+        token: SecretStr
+        password: str
+
+    found = rows(load_settings(Weak, token=secret, password=secret))
+
+    assert (found["token"].value, found["password"].value) == ("***", "***")
+
+
+def test_where_the_slow_hash_is_missing_the_length_is_told_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(hashlib, "scrypt")
+
+    assert mask_of("a-secret-that-no-other-test-has") == "*** (length 31)"
+
+
+def test_the_same_facts_come_as_json_and_as_markdown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("APP_API_URL", "https://example.com/a|b")
+    monkeypatch.setenv("APP_PAGE_SISE", "7")
+
+    explanation = explain_settings(load_settings(Settings, api_token=CANARY))
+    page = explanation.to_markdown().splitlines()
+
+    assert json.loads(explanation.to_json()) == explanation.to_dict()
+    assert explanation.to_dict()["settings"][0]["source"] == "environment"
+    assert page[0] == "| name | value | source | key | shadowed |"
+    assert page[2] == r"| `api_url` | `https://example.com/a\|b` | `environment` | `APP_API_URL` |  |"
+    assert page[-1] == "- APP_PAGE_SISE is set; did you mean APP_PAGE_SIZE?"
+    assert CANARY not in explanation.to_json() + explanation.to_markdown()
 
 
 def test_a_value_cannot_break_the_table(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -211,17 +211,52 @@ def test_a_field_named_like_an_argument_is_set_through_overrides() -> None:
 
 
 def test_an_object_made_in_code_is_refused_without_its_values_too() -> None:
-    with pytest.raises(ValueError, match="greater than or equal to 1") as caught:
-        Settings(size=-73190)
+    with pytest.raises(ConfigError, match="greater than or equal to 1") as caught:
+        Settings(size=-73190, retries="73190x")
 
-    assert "73190" not in str(caught.value)
+    assert len(caught.value.problems) == 2
+    assert "73190" not in f"{caught.value} {caught.value.problems}"
+    assert caught.value.__context__ is None
 
 
-def test_settings_are_frozen() -> None:
+def test_an_object_made_in_code_says_what_it_lacks_and_where_the_wrong_value_came_from(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Needy(BaseSettings):
+        name: str
+        tags: list[str] = []
+        size: int = 1
+
+    monkeypatch.setenv("SIZE", "many")
+    with pytest.raises(ConfigError) as caught:
+        Needy()
+    assert caught.value.problems[0] == "name is missing. Give it as an argument."
+    assert caught.value.problems[1].endswith("It comes from its default or the environment.")
+
+    monkeypatch.setenv("TAGS", "no json")
+    with pytest.raises(ConfigError) as caught:
+        Needy(name="x")
+    assert "no json" not in str(caught.value)
+    assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize("name", ["size", "db", "unheard_of"])
+def test_settings_are_frozen(name: str) -> None:
     loaded = load_settings(Settings)
 
-    with pytest.raises(ValueError, match="frozen"):
-        loaded.size = 1
+    with pytest.raises(AttributeError, match=f"frozen: {name} keeps its value"):
+        setattr(loaded, name, 1)
+    with pytest.raises(AttributeError, match="frozen"):
+        delattr(loaded, name)
+    assert loaded == Settings()
+
+
+def test_settings_whose_values_can_be_hashed_can_be_hashed_themselves() -> None:
+    class Flat(BaseSettings):
+        size: int = 1
+        token: SecretStr = SecretStr("")
+
+    assert len({load_settings(Flat), load_settings(Flat, size=1), Flat(), load_settings(Flat, size=2)}) == 2
 
 
 def test_settings_survive_pickle_and_deepcopy_with_their_provenance(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -384,3 +384,103 @@ def test_a_validator_of_a_secret_is_not_quoted(monkeypatch: pytest.MonkeyPatch) 
 
     assert "api_token is wrong. Its validator refused it." in str(refused(Guarded))
     assert "zq9" not in str(refused(Guarded))
+
+
+# Names that set nothing.
+
+
+def test_a_typo_is_noticed_also_when_the_right_name_stands_in_another_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    write("app.toml", "retries = 3\n")
+    monkeypatch.setenv("APP_RETIRES", "9")
+
+    assert explain_settings(load_settings(Settings)).near_misses == ("APP_RETIRES is set; did you mean APP_RETRIES?",)
+
+
+def strays_everywhere(here: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
+    monkeypatch.setenv("APP_NOTHING_LIKE_IT", "1")
+    monkeypatch.setenv("AP_RETRIES", "1")
+    monkeypatch.setenv("OTHER_THING", "1")
+    write(here / "app_quite_other", "1")
+    write("app.toml", "[db]\nurl = 'x'\n[db.deep]\nx = 1\n")
+    return (
+        "APP_NOTHING_LIKE_IT is set; there is no such setting.",
+        f"{here}/app_quite_other is set (secrets directory); there is no such setting.",
+        "db.deep is set (app.toml:3); there is no such setting.",
+    )
+
+
+def test_a_name_with_our_prefix_that_sets_nothing_is_a_warning_unless_it_is_wanted_otherwise(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = strays_everywhere(here, monkeypatch)
+    foreign = "AP_RETRIES is set; did you mean APP_RETRIES?"
+
+    warned = explain_settings(load_settings(Settings, secrets_dir=here)).near_misses
+    ignored = explain_settings(load_settings(Settings, secrets_dir=here, unknown="ignore")).near_misses
+    error = refused(Settings, secrets_dir=here, unknown="error")
+
+    assert set(warned) == {*ours, foreign}
+    assert ignored == ()
+    assert set(error.problems) == {*ours, foreign}
+    monkeypatch.delenv("AP_RETRIES")
+    assert set(refused(Settings, secrets_dir=here, unknown="error").problems) == set(ours)
+
+
+def test_a_typo_inside_json_in_a_variable_is_noticed_and_not_quoted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("APP_DB", '{"url": "x", "poool": 3}')
+    monkeypatch.setenv("APP_DB__PASWORD", "x")
+    monkeypatch.setenv("APP_LIMITS", '{"any": 3}')
+
+    assert explain_settings(load_settings(Settings)).near_misses == (
+        "APP_DB__PASWORD is set; did you mean APP_DB__PASSWORD?",
+        "a key in APP_DB is set; did you mean APP_DB__POOL?",
+    )
+
+
+def test_a_warning_is_no_problem_of_an_error_unless_it_may_explain_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("APP_NOTHING_LIKE_IT", "1")
+    monkeypatch.setenv("APP_SIZE", "many")
+
+    assert len(refused(Settings).problems) == 1
+
+
+def test_a_key_of_a_model_that_takes_any_key_is_not_unknown() -> None:
+    class Open(BaseModel, extra="allow"):
+        known: int = 1
+
+    class Opened(BaseSettings, extra="allow"):
+        inner: Open = Open()
+
+    loaded = load_settings(Opened, unknown="error", inner={"more": 2}, outer=3)
+
+    assert (loaded.inner.model_extra, loaded.model_extra) == ({"more": 2}, {"outer": 3})
+    assert explain_settings(loaded).near_misses == ()
+
+
+def test_another_word_for_what_to_do_about_unknown_names_is_refused() -> None:
+    with pytest.raises(ConfigError, match="unknown is one of warn, error, ignore"):
+        load_settings(Settings, unknown="erorr")  # type: ignore[arg-type]  # that is the mistake
+
+
+def test_a_report_that_is_raised_while_another_error_is_handled_does_not_show_it() -> None:
+    error: ConfigError | None = None
+    try:
+        int(CANARY)
+    except ValueError:
+        error = refused()
+
+    assert error is not None
+    assert error.__suppress_context__
+    assert CANARY not in "".join(traceback.format_exception(error))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[" * 100_000, '{"a":' * 100_000, f"{'[' * 400}{']' * 400}"],
+    ids=["open lists", "open dicts", "closed lists"],
+)
+def test_json_that_is_nested_too_deeply_is_refused_like_any_other(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("APP_TAGS", text)
+    monkeypatch.setenv("APP_LIMITS", text)
+
+    assert len(refused(Settings).problems) == 2

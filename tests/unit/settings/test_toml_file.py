@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from controlroom.settings.toml_file import line_of, lines_of
+from controlroom.settings.positions import line_of
+from controlroom.settings.toml_file import lines_of
 
 TEXT = '''# first
 title = "x"
