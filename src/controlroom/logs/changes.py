@@ -70,6 +70,20 @@ class Changes:
         logger.setLevel(level)
         self._note(what, lambda: logger.level == level, lambda: logger.setLevel(before))
 
+    def add_filter(self, handler: logging.Handler, filter_: logging.Filter, what: str) -> None:
+        """Let *handler* have what *filter_* lets pass."""
+        handler.addFilter(filter_)
+        self._note(what, lambda: filter_ in handler.filters, lambda: handler.removeFilter(filter_))
+
+    def switch(self, turn: Callable[[bool], object], is_on: Callable[[], bool], what: str) -> None:
+        """Turn on what *turn* turns; taken back, it is turned off."""
+        turn(True)  # noqa: FBT003 - it is a switch
+        self._note(what, is_on, lambda: turn(False))  # noqa: FBT003 - as above
+
+    def tell(self, what: str) -> None:
+        """Say *what* is so from now on, which nothing has to take back."""
+        self._note(what, lambda: True, lambda: None)
+
     def show_warnings(self, show: Callable[..., Any], what: str) -> None:
         """Let *show* take the place of ``warnings.showwarning``.
 

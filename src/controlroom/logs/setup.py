@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import sys
 import threading
+import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
-from controlroom.errors import ConfigError
-from controlroom.logs.appending import AppendedFile
+from controlroom.logs import in_lambda
 from controlroom.logs.changes import Changes
-from controlroom.logs.console import console_text
+from controlroom.logs.console import Console
+from controlroom.logs.lost import Tally
 from controlroom.logs.shown import Shown
-from controlroom.logs.sinks import FileSink, LineFormatter, Render, StderrSink, losses
+from controlroom.logs.sinks import FileSink, Render, Sink, StderrSink
 from controlroom.logs.surroundings import Host, Surroundings, look_around
+from controlroom.logs.wanted import Wanted, checked
 from controlroom.logs.warned import log_warning
+
+if TYPE_CHECKING:
+    from controlroom.logs.gate import Gate
 
 __all__ = ["LoggingReport", "setup_logging"]
 
 Format = Literal["auto", "console", "json"]
 
-_FORMATS: Final = ("auto", "console", "json")
 # They log every URL at INFO, query string and all.
 _TALKATIVE: Final = ("httpx", "httpcore", "botocore", "aiobotocore", "urllib3")
 
@@ -35,21 +40,12 @@ _lock = threading.RLock()
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
-    level: int
-    format: str
-    file: Path | None
-    max_bytes: int | None
-    keep: int
-
-
-@dataclass(frozen=True, slots=True)
 class LoggingReport:
     """What `setup_logging` found and did.
 
     Attributes:
-        host: ``"lambda"``, ``"airflow"``, ``"pytest"`` or ``"process"``.
-        level: The root logger's level now, by name.
+        host: ``"lambda"``, ``"airflow"``, ``"pytest"``, ``"ci"``, ``"cron"`` (also a systemd timer) or ``"process"``.
+        level: The level that lines are shown from, by name.
         format: ``"console"`` or ``"json"``; ``"host"`` where the host's own format stays.
         file: The file that JSON lines go to, if any.
         handlers_found: Classes of the handlers that the root logger had.
@@ -63,30 +59,72 @@ class LoggingReport:
     handlers_found: tuple[str, ...]
     done: tuple[str, ...]
     _changes: Changes = field(repr=False, compare=False)
-    _wanted: _Wanted = field(repr=False, compare=False)
-    _lost_before: int = field(repr=False, compare=False)
+    _wanted: Wanted = field(repr=False, compare=False)
+    _tally: Tally = field(repr=False, compare=False)
+    _gate: Gate | None = field(repr=False, compare=False)
 
     @property
     def dropped(self) -> int:
-        """How many lines could not be written since: a full disk, a closed stream."""
-        return losses.total - self._lost_before
+        """How many lines could not be written while this setup stood: a full disk, a closed stream."""
+        return self._tally.dropped
+
+    def __str__(self) -> str:
+        handlers = ", ".join(self.handlers_found) or "no handlers"
+        found = f"Found the host {self.host}, and on the root logger {handlers}."
+        lost = f" {self.dropped} lines could not be written." if self.dropped else ""
+        return f"{found} Done: {'; '.join(self.done) or 'nothing'}. Lines are shown from {self.level}.{lost}"
 
     def undo(self) -> None:
         """Restore handlers, levels, formatters and warnings as they were; what others changed since stays theirs.
+
+        Before, what is still to be said is logged: how many events were left out (``events_suppressed``), and how many
+        lines could not be written (``log_lines_lost``). The same happens when the interpreter ends.
 
         A second call, or one after a later `setup_logging` replaced this one, does nothing.
         """
         global _current  # noqa: PLW0603 - the process has one logging
         with _lock:
-            self._changes.take_back()
             if _current is self:
+                self._tell_the_rest()
                 _current = None
+            self._changes.take_back()
 
-    def _stands_for(self, wanted: _Wanted) -> bool:
+    def _tell_the_rest(self) -> None:
+        if self._gate is not None:
+            self._gate.finish()
+        self._tally.tell()
+
+    def _stands_for(self, wanted: Wanted) -> bool:
         return self._wanted == wanted and self._changes.stand()
 
 
 _current: LoggingReport | None = None
+
+
+def _at_exit() -> None:
+    with _lock:
+        if _current is not None:
+            _current._tell_the_rest()  # noqa: SLF001 - one concept, two objects
+
+
+def _forked() -> None:
+    global _lock  # noqa: PLW0603 - a thread that the child does not have may hold it
+    _lock = threading.RLock()
+    if _current is not None:
+        _current._tally.renew()  # noqa: SLF001 - one concept, two objects
+    if (util := sys.modules.get("multiprocessing.util")) is not None:
+        util.register_after_fork(_at_exit, lambda _: _tell_before_os_exit())
+
+
+def _tell_before_os_exit() -> None:
+    """Children of `multiprocessing` end by ``os._exit``, without atexit, but call their own finalizers before."""
+    process, util = sys.modules.get("multiprocessing.process"), sys.modules.get("multiprocessing.util")
+    if process is not None and util is not None and process.parent_process() is not None:
+        util.Finalize(None, _at_exit, exitpriority=0)
+
+
+atexit.register(_at_exit)  # after logging's own, so it is called before
+os.register_at_fork(after_in_child=_forked)
 
 
 def setup_logging(
@@ -95,11 +133,19 @@ def setup_logging(
     file: str | os.PathLike[str] | None = None,
     max_bytes: int | None = None,
     keep: int = 5,
+    *,
+    max_age_s: float | None = None,
+    compress: bool = False,
+    callsite: bool = False,
+    sample: Mapping[str, int] | None = None,
+    summarise_after: int | None = None,
+    debug_buffer: int | None = None,
 ) -> LoggingReport:
     """Set logging up for this process: our events and every other package's records, in one shape.
 
-    On AWS Lambda the runtime's own handler gets our format and the root logger *level*; in an Airflow task nothing is
-    touched, since records reach the task's log through the root logger; anywhere else the root logger gets *level* and
+    On AWS Lambda the runtime's own handler gets our format and the root logger *level*, unless the function's
+    configuration names one (``AWS_LAMBDA_LOG_LEVEL``), which goes first; in an Airflow task handlers and level stay, and
+    the task's own format shows our facts as keys beside its own; anywhere else the root logger gets *level* and
     one handler that writes to stderr, and other handlers that print to the console are set aside. Everywhere
     HTTP libraries that print URLs are kept to warnings, and Python's warnings become lines.
 
@@ -110,121 +156,148 @@ def setup_logging(
         file: Also append JSON lines to this file; its folder must exist. Processes may share it.
         max_bytes: Rotate *file* before it grows beyond this; None: never. Processes that share it agree on it.
         keep: How many rotated files stay, ``file.1`` being the youngest.
+        max_age_s: Rotate *file* with the first line that comes when its first one is older than this, in seconds.
+        compress: Pack rotated files with gzip, beside the work: ``file.1.gz``.
+        callsite: Let each line say where it was logged: ``at``, as in ``"ingest_flights:42"``.
+        sample: Event name → keep one of so many, of each logger, at INFO and below; the kept line says ``sampled``.
+        summarise_after: Of identical events (logger, name, level, run; not of errors) write so many a minute, and of the
+            others one line ``events_suppressed`` with their ``count``, when the minute is over and something is logged,
+            at the end of the run, or at the end of this setup.
+        debug_buffer: Keep so many events a run below *level* in memory, and write them, marked ``buffered``, before an
+            ERROR of the same run; without a run, of the same context. 4 MiB are kept at most.
 
     Raises:
-        ConfigError: An argument is wrong, or *file* cannot be opened for writing. Nothing was changed.
+        ConfigError: An argument is wrong, or *file* cannot be opened for writing. Its ``problems`` name each of them.
+            Nothing was changed.
 
     Guarantees:
         Thread-safe and idempotent: the same arguments again change nothing, other ones replace the former setup.
-        structlog's global configuration is never touched, nor is ``basicConfig(force=True)`` called.
+        structlog's global configuration is never touched, nor is ``basicConfig(force=True)`` called. Events that are left
+        out are counted, and the counts are written: lines and counts add up to what was logged.
+        Not promised: the counts of a process that is killed or ends by ``os._exit``; the lines of other threads at the
+        moment in which one setup replaces another; with *debug_buffer*, that handlers which others add later see
+        nothing below *level*.
     """
     global _current  # noqa: PLW0603 - the process has one logging
-    wanted = _checked(level, format, file, max_bytes, keep)
+    wanted = checked(locals())
     with _lock:
         if _current is not None and _current._stands_for(wanted):  # noqa: SLF001 - one concept, two objects
             return _current
-        sink = _opened(wanted)
+        sink = wanted.opened()
         if _current is not None:
             _current.undo()
         import_module("controlroom.logs.engine")  # structlog now, while a host still grants start-up time
         _current = _installed(wanted, sink)
+        _tell_before_os_exit()
         return _current
 
 
-def _checked(
-    level: int | str, format_: str, file: str | os.PathLike[str] | None, max_bytes: int | None, keep: int
-) -> _Wanted:
-    number = logging.getLevelNamesMapping().get(level.upper()) if isinstance(level, str) else level
-    problems = [
-        text
-        for wrong, text in (
-            (not _is_count(number), f"level={level!r}: give one of DEBUG, INFO, WARNING, ERROR, CRITICAL"),
-            (format_ not in _FORMATS, f"format={format_!r}: give one of {', '.join(_FORMATS)}"),
-            (
-                max_bytes is not None and not _is_count(max_bytes),
-                f"max_bytes={max_bytes!r}: give bytes, one or more, or None",
-            ),
-            (not _is_count(keep), f"keep={keep!r}: give the number of rotated files, one or more"),
-        )
-        if wrong
-    ]
-    if problems:
-        message = f"Logging cannot be set up like this; nothing was changed. {'; '.join(problems)}."
-        raise ConfigError(message, problems=problems)
-    return _Wanted(int(number or 0), format_, None if file is None else Path(file).absolute(), max_bytes, keep)
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
-
-
-def _opened(wanted: _Wanted) -> FileSink | None:
-    if wanted.file is None:
-        return None
+def _installed(wanted: Wanted, sink: FileSink | None) -> LoggingReport:
+    found, changes = look_around(), Changes()
     try:
-        return FileSink(AppendedFile(wanted.file, max_bytes=wanted.max_bytes, keep=wanted.keep))
-    except (OSError, ValueError) as error:  # ValueError: a name with a null byte
-        problem = f"file={str(wanted.file)!r}: {getattr(error, 'strerror', None) or error}"
-        message = f"The log file cannot be opened for writing; nothing was changed. {problem}."
-        raise ConfigError(message, problems=[problem]) from error
-
-
-def _installed(wanted: _Wanted, sink: FileSink | None) -> LoggingReport:
-    found, changes, lost_before = look_around(), Changes(), losses.total
-    try:
-        used = _lines_led(found, wanted, changes, sink)
+        led = _lines_led(found, wanted, changes, sink)
     except BaseException:
         changes.take_back()
+        if sink is not None:
+            sink.close()
         raise
     return LoggingReport(
         host=found.host.value,
-        level=logging.getLevelName(logging.getLogger().level),
-        format=used,
+        level=logging.getLevelName(led.level),
+        format=led.format,
         file=wanted.file,
         handlers_found=tuple(type(handler).__name__ for handler in found.handlers),
         done=changes.made,
         _changes=changes,
         _wanted=wanted,
-        _lost_before=lost_before,
+        _tally=Tally(led.outlets),
+        _gate=led.gate,
     )
 
 
-def _lines_led(found: Surroundings, wanted: _Wanted, changes: Changes, sink: FileSink | None) -> str:
-    """Make all the changes. Returns the console's format."""
-    used = _console(found, wanted, changes)
+@dataclass(frozen=True, slots=True)
+class _Led:
+    """Where lines go now, from which level on, and in which format on the console."""
+
+    format: str
+    level: int
+    outlets: tuple[logging.Handler, ...]
+    gate: Gate | None
+
+
+def _lines_led(found: Surroundings, wanted: Wanted, changes: Changes, sink: FileSink | None) -> _Led:
+    """Make all the changes."""
+    used, sinks = _console(found, wanted, changes)
+    level = logging.getLogger().level if used == _HOSTS_OWN else found.level or wanted.level
     if sink is not None:
-        changes.add_handler(sink, f"added a file of JSON lines: {wanted.file}")
-    if used != _HOSTS_OWN:  # Airflow logs warnings itself
+        sinks[sink] = f"added a file of JSON lines: {wanted.file}{wanted.rotation()}"
+    gate = _sinks_added(sinks, found, wanted, changes, level)
+    if used != _HOSTS_OWN:
         changes.show_warnings(log_warning, "let warnings be logged")
     for name in _TALKATIVE:
         if (talkative := logging.getLogger(name)).level < (quiet := max(logging.WARNING, wanted.level)):
             changes.set_level(talkative, quiet, f"kept {name} to {logging.getLevelName(quiet)}")
-    return used
+    if wanted.callsite:
+        from controlroom.logs.callsite import callsites_shown, show_callsites  # noqa: PLC0415 - it loads structlog
+
+        changes.switch(show_callsites, callsites_shown, "let lines say where they were logged")
+    return _Led(used, level, (*sinks, *found.to_join), gate)
 
 
-def _console(found: Surroundings, wanted: _Wanted, changes: Changes) -> str:
-    """Lead events to where this host shows them. Returns the format used."""
-    if found.host is Host.AIRFLOW and found.to_join:
-        return _HOSTS_OWN
+def _sinks_added(
+    sinks: dict[Sink, str], found: Surroundings, wanted: Wanted, changes: Changes, level: int
+) -> Gate | None:
+    """Add *sinks*, or the gate before them where something is to be left out. Sets the root logger's level, too."""
+    gate: Gate | None = None
+    if wanted.wants_a_gate():
+        from controlroom.logs.gating import gate_added  # noqa: PLC0415 - for those who want it only
+
+        gate = gate_added(sinks, found, wanted, changes, level)
+    else:
+        for sink, what in sinks.items():
+            changes.add_handler(sink, what)
+    lowest = min(level, logging.DEBUG) if wanted.debug_buffer else level
+    if logging.getLogger().level != lowest or not _is_hosts_own(found):
+        changes.set_level(logging.getLogger(), lowest, f"set the level {logging.getLevelName(level)}")
+    return gate
+
+
+def _console(found: Surroundings, wanted: Wanted, changes: Changes) -> tuple[str, dict[Sink, str]]:
+    """Lead events to where this host shows them. Returns the format used, and the sinks to add, each in words."""
+    if _is_hosts_own(found):
+        _join_airflow(found, changes)
+        return _HOSTS_OWN, {}
     used, render = _chosen(wanted.format, on_terminal=_on_terminal() and not found.to_join)
     for handler in found.to_join:
-        changes.set_formatter(handler, LineFormatter(render), f"gave {type(handler).__name__} the {used} format")
-    if not found.to_join:
-        for handler in found.consoles:
-            changes.remove_handler(handler, f"set {type(handler).__name__} on the console aside")
-        changes.add_handler(StderrSink(render, is_json=used == "json"), f"added stderr in the {used} format")
-    changes.set_level(logging.getLogger(), wanted.level, f"set the level {logging.getLevelName(wanted.level)}")
-    return used
+        formatter = in_lambda.formatter_for(handler, render, is_json=used == "json")
+        changes.set_formatter(handler, formatter, f"gave {type(handler).__name__} the {used} format")
+    if found.to_join:
+        return used, {}
+    for handler in found.consoles:
+        changes.remove_handler(handler, f"set {type(handler).__name__} on the console aside")
+    return used, {StderrSink(render, is_json=used == "json"): f"added stderr in the {used} format"}
+
+
+def _is_hosts_own(found: Surroundings) -> bool:
+    """Tell whether the console, its level and its format are the host's affair: in an Airflow task."""
+    return found.host is Host.AIRFLOW and bool(found.to_join)
+
+
+def _join_airflow(found: Surroundings, changes: Changes) -> None:
+    """Let the task's log show our facts as keys; its level, its handlers and its way of writing stay."""
+    from controlroom.logs import in_airflow  # noqa: PLC0415 - for tasks only
+
+    for handler in found.to_join:
+        if (formatter := in_airflow.formatter_for(handler)) is not None:
+            changes.set_formatter(handler, formatter, f"gave {type(handler).__name__} our facts as keys")
+    changes.show_warnings(in_airflow.passing_masked(warnings.showwarning), "let warnings pass without secrets")
 
 
 def _chosen(format_: str, *, on_terminal: bool) -> tuple[str, Render]:
     if format_ == "json" or (format_ == "auto" and not on_terminal):
         return "json", Shown.json
-    return "console", partial(_for_people, colours=on_terminal and not os.environ.get("NO_COLOR"))
-
-
-def _for_people(shown: Shown, *, colours: bool) -> str:
-    return console_text(shown.facts(), colours=colours)
+    console = Console(colours=on_terminal and not os.environ.get("NO_COLOR"))
+    return "console", lambda shown: console.text(shown.facts())
 
 
 def _on_terminal() -> bool:

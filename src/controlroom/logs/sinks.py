@@ -7,11 +7,14 @@ import os
 import sys
 import threading
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable
-from typing import Final, TextIO
+from typing import ClassVar, Final, TextIO
 
+from controlroom.errors.text import text_of
 from controlroom.logs.appending import AppendedFile
 from controlroom.logs.records import shown_of
+from controlroom.logs.shape import stamped
 from controlroom.logs.shown import Shown
 
 __all__ = ["FileSink", "LineFormatter", "Losses", "Sink", "StderrSink", "losses"]
@@ -20,20 +23,27 @@ Render = Callable[[Shown], str]
 
 
 class Losses:
-    """How many lines this process could not write."""
+    """How many lines this process could not write, and where to."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self.renew()
         self.total: int = 0
+        self._of: Counter[str] = Counter()
 
     def renew(self) -> None:
         """Take a new lock."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may lose a line in the middle of another loss
 
-    def count(self) -> None:
-        """Count one line more."""
+    def count(self, sink: str = "unknown", lines: int = 1) -> None:
+        """Count *lines* more that *sink* did not get."""
         with self._lock:
-            self.total += 1
+            self.total += lines
+            self._of[sink] += lines
+
+    def of_sinks(self) -> Counter[str]:
+        """Return how many lines each sink did not get."""
+        with self._lock:
+            return Counter(self._of)
 
 
 losses: Final = Losses()
@@ -43,12 +53,14 @@ os.register_at_fork(after_in_child=losses.renew)  # the lock may be held by a th
 class Sink(logging.Handler, ABC):
     """A handler that takes finished events too, without a record around them."""
 
+    kind: ClassVar[str] = "unknown"
+
     def emit(self, record: logging.LogRecord) -> None:
         """Write the event of *record*, which may come from any package."""
         try:
             self._write(shown_of(record))
         except Exception:  # noqa: BLE001 - a full disk, a closed stream: the job goes on
-            losses.count()
+            losses.count(self.kind)
 
     def take(self, shown: Shown) -> None:
         """Write *shown*."""
@@ -56,7 +68,7 @@ class Sink(logging.Handler, ABC):
             try:
                 self._write(shown)
             except Exception:  # noqa: BLE001 - as in emit
-                losses.count()
+                losses.count(self.kind)
 
     @abstractmethod
     def _write(self, shown: Shown) -> None:
@@ -65,6 +77,8 @@ class Sink(logging.Handler, ABC):
 
 class StderrSink(Sink):
     """Writes to whatever ``sys.stderr`` is at that moment, as one text per event."""
+
+    kind = "stderr"
 
     def __init__(self, render: Render, *, is_json: bool) -> None:
         super().__init__()
@@ -76,7 +90,7 @@ class StderrSink(Sink):
         # A stderr that leads back into logging would lead here again, without end.
         stream, outer = (sys.__stderr__, True) if self._writing else (sys.stderr, False)
         if stream is None:
-            losses.count()
+            losses.count(self.kind)
             return
         self._writing = True
         try:
@@ -103,12 +117,18 @@ def _ascii(line: str, *, is_json: bool) -> str:
 class FileSink(Sink):
     """Writes JSON lines to a file that many processes may share."""
 
+    kind = "file"
+
     def __init__(self, file: AppendedFile) -> None:
         super().__init__()
         self._file = file
 
     def _write(self, shown: Shown) -> None:
-        self._file.append(shown.json().encode() + b"\n")
+        self._file.append(shown.line())
+        if (refusal := self._file.refusal) is not None:
+            self._file.refusal = None
+            event = {"event": "log_rotation_refused", "reason": text_of(refusal)}
+            self._file.append(Shown(stamped(event, level="WARNING", logger="controlroom.logs")).line())
 
     def close(self) -> None:
         """Close the file."""
@@ -129,5 +149,5 @@ class LineFormatter(logging.Formatter):
         try:
             return self._render(shown_of(record)) + "\n"
         except Exception:  # noqa: BLE001 - the host's handler would print a traceback, locals and all
-            losses.count()
+            losses.count("host")
             return f"{record.levelname} {record.name}: this line could not be rendered\n"

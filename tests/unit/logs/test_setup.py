@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import os
+import signal
 import sys
 import threading
 import warnings
@@ -18,6 +19,7 @@ import pytest
 from controlroom.errors import ConfigError
 from controlroom.logs import LoggingReport, get_logger, setup_logging
 from controlroom.logs.sinks import FileSink, StderrSink
+from controlroom.testing import ManualClock
 
 log = get_logger("app")
 
@@ -177,6 +179,24 @@ def test_caplog_keeps_listening(caplog: pytest.LogCaptureFixture, capsys: pytest
         {"keep": 0},
         {"file": "no/such/folder/run.jsonl"},
         {"file": "/"},
+        {"file": 7},
+        {"file": b"run.jsonl"},
+        {"max_age_s": 0},
+        {"max_age_s": float("nan")},
+        {"max_age_s": float("inf")},
+        {"max_age_s": "1 day"},
+        {"max_age_s": True},
+        {"compress": 1, "max_bytes": 10},
+        {"compress": True},
+        {"callsite": "yes"},
+        {"sample": {"tried": 0}},
+        {"sample": {"tried": 1.5}},
+        {"sample": {7: 7}},
+        {"sample": ["tried"]},
+        {"summarise_after": 0},
+        {"summarise_after": "10"},
+        {"debug_buffer": 0},
+        {"debug_buffer": True},
         {"file": "null\0byte"},
         {"file": "run.jsonl/", "level": "INFO"},
     ],
@@ -198,9 +218,24 @@ def test_wrong_arguments_are_refused_before_anything_changes(
 
 def test_every_wrong_argument_is_named_in_one_error() -> None:
     with pytest.raises(ConfigError) as caught:
-        setup_logging("LOUD", "xml", None, -1, 0)
+        setup_logging(
+            "LOUD",
+            "xml",
+            7,
+            -1,
+            0,
+            max_age_s=-1,
+            compress=None,
+            callsite=None,
+            sample={"tried": 0},
+            summarise_after=0,
+            debug_buffer=0,
+        )
 
-    assert len(caught.value.problems) == 4
+    assert [problem.partition("=")[0] for problem in caught.value.problems] == [
+        *("level", "format", "file", "max_bytes", "keep", "max_age_s", "compress", "callsite", "sample"),
+        *("summarise_after", "debug_buffer"),
+    ]
 
 
 def test_a_refused_setup_leaves_the_former_one_at_work(tmp_path: Path) -> None:
@@ -222,8 +257,37 @@ def test_an_unwritable_file_is_refused(tmp_path: Path) -> None:
 
 def test_a_pipe_nobody_reads_is_refused_rather_than_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(ConfigError, match="No such device"):
+    with pytest.raises(ConfigError, match="a pipe that nobody reads"):
         setup_logging(file=tmp_path / "pipe")
+
+
+@pytest.mark.parametrize(
+    ("file", "arguments", "why"),
+    [
+        ("folder", {}, "Is a directory"),
+        ("none/run.jsonl", {}, "make the folder .* first"),
+        ("run.jsonl/run.jsonl", {}, "make the folder .* first"),
+        ("null\0byte", {}, "null byte"),
+        ("pipe", {"max_bytes": 100}, "no regular file"),
+        ("run.jsonl", {"max_age_s": 60.0}, "Is a directory"),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_refused_with_the_reason_and_nothing_is_left_behind(
+    tmp_path: Path, file: str, arguments: dict[str, Any], why: str
+) -> None:
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    if arguments.get("max_age_s"):
+        (tmp_path / "run.jsonl.lock").mkdir()
+    elif file != "run.jsonl/run.jsonl":
+        (tmp_path / "run.jsonl").touch()
+    before, files = root_state(), sorted(tmp_path.iterdir())
+    with pytest.raises(ConfigError, match=why) as caught:
+        setup_logging(file=tmp_path / file, **arguments)
+
+    assert "nothing was changed" in str(caught.value)
+    assert root_state() == before
+    assert sorted(tmp_path.iterdir()) == files
 
 
 def test_what_fails_half_way_is_taken_back(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -234,6 +298,17 @@ def test_what_fails_half_way_is_taken_back(monkeypatch: pytest.MonkeyPatch, tmp_
         setup_logging(file=tmp_path / "run.jsonl")
 
     assert root_state() == before
+
+
+def test_what_fails_before_the_file_is_in_use_leaves_no_file_open(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    monkeypatch.setattr("controlroom.logs.setup.Console", lambda **_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        setup_logging(format="console", file=tmp_path / "run.jsonl", max_bytes=100)
+
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 def test_threads_that_set_up_at_once_install_one_handler(root_without_pytest: None) -> None:
@@ -266,7 +341,8 @@ def test_a_warning_is_one_line_and_is_displayed_again_after_undo(tmp_path: Path)
 
     line = json.loads((tmp_path / "run.jsonl").read_text())
     assert (line["level"], line["event"], line["logger"]) == ("WARNING", "careful", "py.warnings")
-    assert (line["category"], line["file"]) == ("UserWarning", __file__)
+    assert line["category"] == "UserWarning"
+    assert line["at"].startswith(f"{__file__}:")
 
 
 def test_a_setup_inside_a_block_that_catches_warnings_leaves_no_trace_behind_it(tmp_path: Path) -> None:
@@ -307,7 +383,7 @@ def test_on_a_terminal_lines_are_for_people(root_without_pytest: None, monkeypat
     report.undo()
 
     assert report.format == "console"
-    assert sys.stderr.getvalue()[12:] == " \x1b[33mWARNING \x1b[0m tried page=7 [app]\n"
+    assert " \x1b[33mWARNING \x1b[0m \x1b[1mtried\x1b[0m" in sys.stderr.getvalue()
 
 
 def test_no_color_is_respected(root_without_pytest: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -332,8 +408,15 @@ def test_a_process_without_stderr_logs_to_its_file_and_counts_the_rest(
     log.info("tried")
     report.undo()
 
+    *others, last = [json.loads(line) for line in (tmp_path / "run.jsonl").read_text().splitlines()]
     assert report.dropped == 2
-    assert len((tmp_path / "run.jsonl").read_text().splitlines()) == 2
+    assert len(others) == 2
+    assert (last["event"], last["level"], last["count"], last["sinks"]) == (
+        "log_lines_lost",
+        "WARNING",
+        2,
+        {"stderr": 2},
+    )
 
 
 def test_a_full_disk_is_counted_and_the_job_goes_on(
@@ -345,7 +428,7 @@ def test_a_full_disk_is_counted_and_the_job_goes_on(
     report.undo()
 
     assert report.dropped == 2
-    assert len(printed(capsys)) == 2
+    assert [line["event"] for line in printed(capsys)] == ["tried", "tried", "log_lines_lost"]
 
 
 def test_dropped_counts_from_its_own_setup_on(root_without_pytest: None) -> None:
@@ -418,11 +501,12 @@ def test_an_airflow_task_is_joined_and_nothing_of_it_changes(
     shown = warnings.showwarning
     report = setup_logging("DEBUG", file=tmp_path / "run.jsonl")
     log.info("tried", page=7)
-    state = root.level, handler.formatter, warnings.showwarning
+    state = root.level, handler.formatter
     report.undo()
 
     assert (report.host, report.format, report.level) == ("airflow", "host", "INFO")
-    assert state == (logging.INFO, formatter, shown)
+    assert state == (logging.INFO, formatter)
+    assert warnings.showwarning is shown
     assert handler.stream.getvalue() == "AIRFLOW tried page=7\n"
     assert capsys.readouterr() == ("", "")
     assert len((tmp_path / "run.jsonl").read_text().splitlines()) == 1
@@ -520,3 +604,100 @@ def test_only_one_thread_at_a_time_sets_up(root_without_pytest: None, monkeypatc
     setup_logging().undo()
 
     assert most == [1]
+
+
+def test_the_report_says_in_words_what_was_found_and_done(root_without_pytest: None, tmp_path: Path) -> None:
+    report = setup_logging(
+        "WARNING",
+        file=tmp_path / "run.jsonl",
+        max_bytes=1_000,
+        max_age_s=86_400,
+        keep=7,
+        compress=True,
+        callsite=True,
+        sample={"tried": 100},
+        summarise_after=10,
+        debug_buffer=50,
+    )
+    report.undo()
+
+    told = str(report)
+    for words in (
+        "Found the host process",
+        "no handlers",
+        "added stderr in the json format",
+        f"{tmp_path / 'run.jsonl'}, rotated after 1000 bytes or 86400 s; 7 older ones stay, packed with gzip",
+        "keeps one of 100 events tried",
+        "shows 10 identical events a minute",
+        "keeps 50 events below WARNING a run",
+        "let lines say where they were logged",
+        "Lines are shown from WARNING.",
+    ):
+        assert words in told
+
+
+def test_the_defaults_add_no_gate_no_lock_and_no_filter(root_without_pytest: None, tmp_path: Path) -> None:
+    report = setup_logging(file=tmp_path / "run.jsonl")
+    kinds = [type(handler) for handler in logging.getLogger().handlers]
+    filters = [handler.filters for handler in logging.getLogger().handlers]
+    report.undo()
+
+    assert kinds == [StderrSink, FileSink]
+    assert filters == [[], []]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["run.jsonl"]
+
+
+def test_a_callsite_is_shown_where_asked_for_and_no_longer_after_undo(
+    root_without_pytest: None, tmp_path: Path
+) -> None:
+    report = setup_logging(file=tmp_path / "run.jsonl", callsite=True)
+    log.info("tried")
+    report.undo()
+    report = setup_logging(file=tmp_path / "run.jsonl")
+    log.info("tried")
+    report.undo()
+
+    with_place, without = [json.loads(line) for line in (tmp_path / "run.jsonl").read_text().splitlines()]
+    assert with_place["at"].startswith("test_setup:")
+    assert "at" not in without
+
+
+def test_age_and_packing_reach_the_file(root_without_pytest: None, tmp_path: Path) -> None:
+    with ManualClock() as clock:
+        report = setup_logging(file=tmp_path / "run.jsonl", max_age_s=60, compress=True)
+        log.info("tried")
+        clock.advance(61)
+        log.info("tried")
+        report.undo()
+
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["run.jsonl", "run.jsonl.1.gz", "run.jsonl.lock"]
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")  # that is the point
+def test_a_thread_that_holds_the_setup_when_the_process_forks_does_not_hang_the_child(tmp_path: Path) -> None:
+    inside, go = threading.Event(), threading.Event()
+
+    def slow(*_: Any, **_same: Any) -> Any:
+        inside.set()
+        go.wait(timeout=60)
+        raise OSError(5, "Input/output error")
+
+    def work() -> None:
+        with pytest.raises(ConfigError):
+            setup_logging(file=tmp_path / "run.jsonl")
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("controlroom.logs.wanted.AppendedFile.__init__", slow)
+        thread = threading.Thread(target=work)
+        thread.start()
+        assert inside.wait(timeout=60)
+        child = os.fork()
+        if child == 0:
+            patched.undo()
+            signal.alarm(60)
+            setup_logging(file=tmp_path / "child.jsonl")
+            os._exit(0)
+        go.set()
+        thread.join()
+
+    assert os.waitpid(child, 0)[1] == 0

@@ -85,6 +85,25 @@ def test_a_line_after_close_is_counted_and_lands_in_no_other_file(tmp_path: Path
     assert (tmp_path / "other").read_text() == ""
 
 
+def test_a_rotation_that_is_refused_is_told_once_in_the_file_that_grows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "run.jsonl"
+    sink = FileSink(AppendedFile(file, max_bytes=10))
+    (tmp_path / "run.jsonl.1").mkdir()
+    (tmp_path / "run.jsonl.1" / "not_empty").touch()
+    monkeypatch.setattr("controlroom.logs.rotation._kinds_by_number", lambda _: {})
+    before = losses.total
+    for _ in range(3):
+        sink.take(event("tried"))
+    sink.close()
+
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [line["event"] for line in lines] == ["tried", "tried", "log_rotation_refused", "tried"]
+    assert "run.jsonl.1" in lines[2]["reason"]
+    assert losses.total == before
+
+
 def test_an_event_is_rendered_once_for_all_sinks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rendered = []
     monkeypatch.setattr("controlroom.logs.shown.quick_line", lambda event: rendered.append(event) or "{}")
