@@ -55,8 +55,9 @@ class Changes:
     def remove_handler(self, handler: logging.Handler, what: str) -> None:
         """Take *handler* off the root logger, and leave it open."""
         root = logging.getLogger()
+        place = root.handlers.index(handler)  # they are called in their order
         root.removeHandler(handler)
-        self._note(what, lambda: handler not in root.handlers, lambda: root.addHandler(handler))
+        self._note(what, lambda: handler not in root.handlers, lambda: root.handlers.insert(place, handler))
 
     def set_formatter(self, handler: logging.Handler, formatter: logging.Formatter, what: str) -> None:
         """Let *handler* write with *formatter*."""

@@ -11,6 +11,8 @@ from contextvars import ContextVar, copy_context
 from types import MappingProxyType
 from typing import Any, ParamSpec, TypeVar
 
+from controlroom.logs.shape import without_reserved
+
 __all__ = ["bound", "bound_facts", "spawn"]
 
 P = ParamSpec("P")
@@ -22,7 +24,7 @@ _facts: ContextVar[Mapping[str, Any]] = ContextVar("controlroom_bound_facts", de
 
 
 def bound_facts() -> Mapping[str, Any]:
-    """Return the facts bound here, outermost first. Not to be changed."""
+    """Return the facts bound here, outermost first, under the names that they have in a line. Not to be changed."""
     return _facts.get()
 
 
@@ -36,7 +38,7 @@ def bound(**facts: Any) -> Iterator[None]:
         They follow ``await``, new asyncio tasks and `spawn`, and never leak into what runs beside the block.
         Not promised: a bare ``threading.Thread`` or executor starts without them.
     """
-    token = _facts.set({**_facts.get(), **facts})
+    token = _facts.set({**_facts.get(), **without_reserved(facts)})
     try:
         yield
     finally:

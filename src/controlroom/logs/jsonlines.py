@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+from controlroom.logs.encoding import encoder
 from controlroom.logs.shape import HEAD
 
 __all__ = ["LONGEST_LINE_BYTES", "json_line", "one_line"]
@@ -15,20 +15,21 @@ LONGEST_LINE_BYTES: Final = 262_144
 
 _KEPT_OF_EACH = 1_024
 _ENDS_OF_LINES = {ord(end): f"\\u{ord(end):04x}" for end in "\x85\u2028\u2029"}
-_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
-def json_line(event: Mapping[str, Any]) -> str:
-    """Return the JSON of *event*, which is presentable, without the line's end."""
-    line = one_line(_encode(event))
-    if len(line) * 4 <= LONGEST_LINE_BYTES or len(line.encode()) <= LONGEST_LINE_BYTES:
-        return line
-    return one_line(_encode(_shortened(event)))
+def json_line(event: Mapping[str, Any]) -> bytes:
+    """Return the JSON of *event*, which is presentable, with the line's end."""
+    line = _line(event)
+    return line if len(line) <= LONGEST_LINE_BYTES else _line(_shortened(event))
 
 
-def one_line(text: str) -> str:
-    """Return *text*, a JSON text without line feeds, without what else some readers end a line at (``str.splitlines``)."""
-    return text if text.isascii() else text.translate(_ENDS_OF_LINES)
+def _line(event: Mapping[str, Any]) -> bytes:
+    return one_line(encoder().any(event)) + b"\n"
+
+
+def one_line(text: bytes) -> bytes:
+    """Return *text*, JSON without line feeds inside, without what else some readers end a line at (``str.splitlines``)."""
+    return text if text.isascii() else text.decode().translate(_ENDS_OF_LINES).encode()
 
 
 def _shortened(event: Mapping[str, Any]) -> dict[str, Any]:
@@ -37,7 +38,7 @@ def _shortened(event: Mapping[str, Any]) -> dict[str, Any]:
     short = {key: value[:_KEPT_OF_EACH] if isinstance(value, str) else value for key, value in head.items()}
     left = LONGEST_LINE_BYTES // 2
     for key, value in event.items():
-        text = _encode(value)
+        text = encoder().any(value).decode()
         kept = value if len(text) <= _KEPT_OF_EACH else text[:_KEPT_OF_EACH] + "…"
         left -= 4 * (len(key) + min(len(text), _KEPT_OF_EACH))
         if key not in short and left > 0:

@@ -26,33 +26,40 @@ class Logger:
         No method raises because of what it is given, nor because a line cannot be written. Picklable; thread-safe.
     """
 
-    __slots__ = ("_engine", "_facts", "_standard", "name")
+    __slots__ = ("_engine", "_facts", "_levels", "_standard", "name")
 
     def __init__(self, name: str, facts: Mapping[str, Any] | None = None) -> None:
         self.name: str = name
         self._facts: dict[str, Any] = dict(facts or {})
         self._standard: logging.Logger = logging.getLogger(name)
+        # What logging remembers of its own answers until a level changes: a dropped DEBUG is to cost no call beyond its own.
+        self._levels: Mapping[int, bool] = getattr(self._standard, "_cache", {})
         self._engine: Engine | None = None
 
     def debug(self, event: str, /, **facts: Any) -> None:
         """Log what only somebody who searches a fault wants to know."""
+        try:
+            if not self._levels[logging.DEBUG]:
+                return
+        except KeyError:  # not asked since a level was changed somewhere
+            pass
         if self._standard.isEnabledFor(logging.DEBUG):
-            self._emit("debug", event, facts)
+            self._emit(logging.DEBUG, event, facts)
 
     def info(self, event: str, /, **facts: Any) -> None:
         """Log what happened as it should."""
         if self._standard.isEnabledFor(logging.INFO):
-            self._emit("info", event, facts)
+            self._emit(logging.INFO, event, facts)
 
     def warning(self, event: str, /, **facts: Any) -> None:
         """Log what the job coped with by itself, and somebody should know."""
         if self._standard.isEnabledFor(logging.WARNING):
-            self._emit("warning", event, facts)
+            self._emit(logging.WARNING, event, facts)
 
     def error(self, event: str, /, **facts: Any) -> None:
         """Log what somebody must act on. Where there is an exception, use `failure`."""
         if self._standard.isEnabledFor(logging.ERROR):
-            self._emit("error", event, facts)
+            self._emit(logging.ERROR, event, facts)
 
     def failure(self, event: str, /, error: BaseException, **facts: Any) -> None:
         """Log *error* once: one ERROR with its code, disposition, attempts, notes, causes, members and traceback as data.
@@ -66,7 +73,7 @@ class Logger:
             **facts: Further facts.
         """
         if self._standard.isEnabledFor(logging.ERROR) and mark_reported(error):
-            self._emit("error", event, {**failure_facts(error), **facts})
+            self._emit(logging.ERROR, event, {**failure_facts(error), **facts})
 
     def bind(self, **facts: Any) -> Logger:
         """Return a logger that puts *facts* on each of its lines."""
@@ -83,11 +90,11 @@ class Logger:
     def __reduce__(self) -> tuple[Any, ...]:
         return Logger, (self.name, self._facts)
 
-    def _emit(self, method: str, event: str, facts: dict[str, Any]) -> None:
+    def _emit(self, level: int, event: str, facts: dict[str, Any]) -> None:
         try:
             if self._engine is None:
                 self._engine = _started(self._standard, self._facts)
-            self._engine.emit(method, event, facts)
+            self._engine.emit(level, event, facts)
         except Exception:  # noqa: BLE001 - a log call never breaks the job; also not while the interpreter ends
             losses.count()
 

@@ -1,94 +1,103 @@
-"""The short way for the usual line: a few scalar facts and nothing that looks like a secret. It decides; it masks nothing.
+"""The short way for the usual line: scalar facts, and nothing that looks like a secret. It decides; it masks nothing.
 
-A line goes the long way (`presentable`, then `json_line`) at the slightest doubt, so that both ways show the same.
-
-* A registered secret: every text stands in the finished line verbatim, with all names and numbers, unless something had
-  to be escaped, and then there is a backslash. So one look at the line settles it.
-* A secret by its place: each text by itself, for what stands beside it in the line could mislead. Texts without any of
-  the signs that make a place need no look.
-* A secret by its name: the names.
+A line goes the long way (`presentable`, then `json_line`) at the slightest doubt, so that both ways show the same. What a
+line is made of comes again and again, so each part is judged once, as the long way would judge it, and remembered until
+another secret is registered: its names, which stand in source code, all together; each text by itself; a number only when
+a registered secret could be one.
 """
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Callable, Mapping
-from functools import cache, partial
+from collections.abc import Mapping
+from itertools import islice
 from typing import Any, Final
 
-from controlroom.logs.jsonlines import one_line
-from controlroom.redaction import is_sensitive_name, redact_text
+from controlroom.logs.encoding import encoder
+from controlroom.logs.jsonlines import LONGEST_LINE_BYTES, one_line
+from controlroom.redaction import generation, is_clean, is_sensitive_name, numbers_may_hold_secrets
 
 __all__ = ["quick_line"]
 
-_LONGEST: Final = 8_192  # a longer line may hold something that has to be cut
-_LARGEST: Final = 2**63 - 1
-_NUMBERS: Final = frozenset({int, float})
-_SCALARS: Final = _NUMBERS | {bool, type(None)}
-_SIGNS: Final = re.compile(r"[:=%@\s]")  # no place of a secret does without: name=value, user:password@, Bearer …
-_MOST_NAMES: Final = 4_096
+_FIRST, _LAST = ("timestamp", "level"), ("seq", "pid")  # of each line: ours, and new each time
+_FIRST_OURS, _LAST_OURS = len(_FIRST), len(_LAST)
+_LONGEST: Final = 4_096  # a longer text may have to be cut
+_LONGEST_REMEMBERED: Final = 256
+_MOST_REMEMBERED: Final = 4_096
+_MOST_FACTS: Final = 32
+_SMALLEST, _LARGEST = -(2**63) + 1, 2**63 - 1
 
-_harmless: set[str] = set()  # fact names already judged; names are few, they stand in source code
+
+class _Judged:
+    """What was found harmless as long as no other secret is registered."""
+
+    __slots__ = ("encode", "generation", "names", "numbers_may_hold_secrets", "texts")
+
+    def __init__(self) -> None:
+        self.generation = generation()  # first: what is judged while a secret is being registered is forgotten
+        self.numbers_may_hold_secrets = numbers_may_hold_secrets()
+        self.names: set[tuple[str, ...]] = set()
+        self.texts: set[str] = set()
+        self.encode = encoder().flat
 
 
-def quick_line(event: Mapping[str, Any]) -> str | None:
-    """Return the JSON of *event*, a stamped one, if it can be shown as it is; else None: it has to be made presentable."""
-    texts = _texts(event)
-    line = None if texts is None else _encoder()(event)
-    if texts is None or line is None or len(line) > _LONGEST or "\\" in line or redact_text(line) != line:
+_judged: _Judged | None = None  # the first line makes it: it loads the encoder
+
+
+def quick_line(event: Mapping[str, Any]) -> bytes | None:
+    """Return *event*, a stamped one, as a line of JSON with its end, if it can be shown as it is.
+
+    Else None: it has to be made presentable.
+    """
+    global _judged  # noqa: PLW0603 - replaced as a whole when a secret was registered
+    judged = _judged
+    if judged is None or judged.generation != generation():
+        judged = _judged = _Judged()
+    names = tuple(event)
+    if (names not in judged.names and not _are_harmless(names, judged)) or not _can_be_shown(event, judged):
         return None
-    del texts[0]  # the timestamp, whose colons make no place
-    if _SIGNS.search("\0".join(texts)) and any(redact_text(text) != text for text in texts):
+    try:
+        line = judged.encode(event)
+    except (TypeError, ValueError):  # a lone surrogate
         return None
-    return one_line(line)
+    if not line.isascii():
+        line = one_line(line)
+    return line if len(line) <= LONGEST_LINE_BYTES else None
 
 
-def _texts(event: Mapping[str, Any]) -> list[str] | None:
-    """Return the texts among the values of *event*, or None where a value or a name is not of the usual kind."""
-    texts: list[str] = []
-    for name, value in event.items():
+def _can_be_shown(event: Mapping[str, Any], judged: _Judged) -> bool:
+    texts = judged.texts
+    for value in islice(event.values(), _FIRST_OURS, len(event) - _LAST_OURS):
         kind = type(value)
         if kind is str:
-            texts.append(value)
-        elif kind not in _SCALARS or (kind in _NUMBERS and not -_LARGEST <= value <= _LARGEST):  # also not a number
-            return None
-        if name not in _harmless and not _is_harmless(name):
-            return None
-    return texts
-
-
-def _is_harmless(name: str) -> bool:
-    if is_sensitive_name(name):
-        return False
-    if len(_harmless) < _MOST_NAMES:
-        _harmless.add(name)
+            if value not in texts and not _is_harmless(value, texts):
+                return False
+        elif kind is int or kind is float:
+            if not _SMALLEST <= value <= _LARGEST:  # also what is not a number
+                return False
+            if judged.numbers_may_hold_secrets and not is_clean(str(value)):
+                return False
+        elif value is not None and kind is not bool:
+            return False
     return True
 
 
-@cache
-def _encoder() -> Callable[[Mapping[str, Any]], str | None]:
-    try:
-        from orjson import dumps  # noqa: PLC0415 - the extra "speed", if installed, comes with the first line
-    except ImportError:
-        return _with_json
-    return partial(_with_orjson, dumps)
+def _is_harmless(text: str, texts: set[str]) -> bool:
+    if len(text) > _LONGEST or not is_clean(text):
+        return False
+    if len(text) <= _LONGEST_REMEMBERED:
+        if len(texts) >= _MOST_REMEMBERED:
+            texts.clear()
+        texts.add(text)
+    return True
 
 
-def _with_json(event: Mapping[str, Any]) -> str | None:
-    line = _encode(event)
-    try:
-        line.encode()
-    except UnicodeEncodeError:  # a lone surrogate
-        return None
-    return line
-
-
-def _with_orjson(dumps: Callable[[Any], bytes], event: Mapping[str, Any]) -> str | None:
-    try:
-        return dumps(event).decode()
-    except TypeError:  # a lone surrogate
-        return None
-
-
-_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+def _are_harmless(names: tuple[Any, ...], judged: _Judged) -> bool:
+    if names[:_FIRST_OURS] != _FIRST or names[-_LAST_OURS:] != _LAST or len(names) > _MOST_FACTS:
+        return False
+    for name in names:
+        if type(name) is not str or is_sensitive_name(name) or not _is_harmless(name, judged.texts):
+            return False
+    if len(judged.names) >= _MOST_REMEMBERED:
+        judged.names.clear()
+    judged.names.add(names)
+    return True

@@ -7,17 +7,19 @@ from datetime import UTC, datetime
 from typing import Any
 
 from controlroom.errors.text import text_of
+from controlroom.logs.callsite import callsites_shown, with_place
 from controlroom.logs.context import bound_facts
 from controlroom.logs.failures import failure_facts
 from controlroom.logs.presentable import presentable
-from controlroom.logs.shape import stamped, without_reserved
+from controlroom.logs.shape import headed, without_reserved
 from controlroom.logs.shown import Shown
 
 __all__ = ["carry", "shown_of"]
 
 _SHOWN = "_controlroom_shown"
 _OF_LAMBDA = ("aws_request_id", "tenant_id")  # what the runtime's own filter puts on every record, if only as None
-_OF_EVERY_RECORD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_USUAL = frozenset(vars(logging.makeLogRecord({})))
+_OF_EVERY_RECORD = _USUAL | {"message", "asctime", "taskName", *_OF_LAMBDA}
 
 
 def shown_of(record: logging.LogRecord) -> Shown:
@@ -25,11 +27,13 @@ def shown_of(record: logging.LogRecord) -> Shown:
 
     It is made once a record, however many handlers ask: one record is one ``seq``.
     """
-    shown: Shown | None = getattr(record, _SHOWN, None)
+    attributes = vars(record)
+    shown: Shown | None = attributes.get(_SHOWN)
     if shown is None:
-        shown = Shown(_foreign(record))
-        setattr(record, _SHOWN, shown)
-    of_lambda = {key: value for key in _OF_LAMBDA if (value := getattr(record, key, None))}
+        shown = attributes[_SHOWN] = Shown(_foreign(record))
+    if _OF_LAMBDA[0] not in attributes and _OF_LAMBDA[1] not in attributes:
+        return shown
+    of_lambda = {key: value for key in _OF_LAMBDA if (value := attributes.get(key))}
     return Shown.presented({**shown.facts(), **presentable(of_lambda)}) if of_lambda else shown
 
 
@@ -39,18 +43,20 @@ def carry(shown: Shown) -> dict[str, Any]:
 
 
 def _foreign(record: logging.LogRecord) -> dict[str, Any]:
-    extra = {key: value for key, value in vars(record).items() if key not in _OF_EVERY_RECORD and key[:1] != "_"}
-    extra = {key: value for key, value in extra.items() if key not in _OF_LAMBDA}
+    # Most log calls give nothing as ``extra``, and that shows in the number of attributes.
+    facts = _extra(vars(record)) if len(vars(record)) > len(_USUAL) else {}
     if record.exc_info and (error := record.exc_info[1]) is not None:
-        extra |= failure_facts(error)
+        facts |= failure_facts(error)
     if record.stack_info:
-        extra["stack"] = record.stack_info
-    return stamped(
-        {**without_reserved(bound_facts()), **without_reserved(extra), "event": _message(record)},
-        level=record.levelname,
-        logger=record.name,
-        at=datetime.fromtimestamp(record.created, UTC),
-    )
+        facts["stack"] = record.stack_info
+    named = without_reserved(facts) if facts else facts
+    at = datetime.fromtimestamp(record.created, UTC)
+    event = headed((record.levelname, _message(record), record.name), bound_facts(), named, {}, at)
+    return with_place(event, record.pathname, record.lineno) if callsites_shown() else event
+
+
+def _extra(attributes: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in attributes.items() if key not in _OF_EVERY_RECORD and key[:1] != "_"}
 
 
 def _message(record: logging.LogRecord) -> str:

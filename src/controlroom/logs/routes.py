@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import logging
-import sys
-from collections.abc import Mapping
-from pathlib import Path
-from types import CodeType
+from functools import cache
 from typing import Any
 
-import structlog
-
+from controlroom.logs.callsite import callsite, callsites_shown, with_place
 from controlroom.logs.console import message_of, traceback_text
 from controlroom.logs.records import carry
 from controlroom.logs.shown import Shown
@@ -18,7 +14,15 @@ from controlroom.logs.sinks import Sink
 
 __all__ = ["Route"]
 
-_NOT_THE_CALLER = (str(Path(__file__).parent), str(Path(structlog.__file__).parent))
+# An error tracker listens by wrapping this; then it needs its records.
+_call_handlers = logging.Logger.callHandlers
+_UNWRAPPED = _call_handlers if _call_handlers.__module__ == logging.__name__ else None
+
+
+@cache
+def _is_ours(kind: type[logging.Handler]) -> bool:
+    """As isinstance, whose answer for an abstract class costs as much as the rest of the way to the handlers."""
+    return issubclass(kind, Sink)
 
 
 class Route:
@@ -32,23 +36,11 @@ class Route:
         self.name: str = standard.name
         self._standard = standard
 
-    def debug(self, event: Mapping[str, Any]) -> None:
-        """Lead *event* on."""
-        self._lead(logging.DEBUG, event)
-
-    def info(self, event: Mapping[str, Any]) -> None:
-        """Lead *event* on."""
-        self._lead(logging.INFO, event)
-
-    def warning(self, event: Mapping[str, Any]) -> None:
-        """Lead *event* on."""
-        self._lead(logging.WARNING, event)
-
-    def error(self, event: Mapping[str, Any]) -> None:
-        """Lead *event* on."""
-        self._lead(logging.ERROR, event)
-
-    def _lead(self, level: int, event: Mapping[str, Any]) -> None:
+    def lead(self, level: int, event: dict[str, Any]) -> None:
+        """Lead *event*, a stamped one, on to every handler that listens."""
+        if callsites_shown():
+            place = callsite()
+            event = with_place(event, place.file, place.line)
         shown = Shown(event)
         sinks = self._sinks_if_only_ours()
         if not sinks:
@@ -59,37 +51,28 @@ class Route:
                 sink.take(shown)
 
     def _sinks_if_only_ours(self) -> list[Sink]:
-        """Return the handlers that `logging` would call, or none where one of them needs a record, or filters."""
+        """Return the handlers that `logging` would call, or none where one of them needs a record, or filters.
+
+        Looked up for each event: `logging` tells nobody when a handler, a filter or a parent changes.
+        """
         found: list[Sink] = []
-        if (
-            self._standard.filters
-            or self._standard.disabled
-            or logging.Logger.callHandlers.__module__ != logging.__name__
-        ):
-            return []  # the last: an error tracker listens by wrapping it
         logger: logging.Logger | None = self._standard
+        if self._standard.filters or logging.Logger.callHandlers is not _UNWRAPPED:
+            return found
         while logger is not None:
             for handler in logger.handlers:
-                if not isinstance(handler, Sink) or handler.filters:
+                if not _is_ours(type(handler)) or handler.filters:  # type: ignore[arg-type]  # a class has a hash
                     return []
-                found.append(handler)
+                found.append(handler)  # type: ignore[arg-type]  # as was just asked, but of its class
             logger = logger.parent if logger.propagate else None
         return found
 
     def _record(self, level: int, shown: Shown) -> logging.LogRecord:
-        code, line = _caller()
+        place = callsite()
         message = message_of(shown.facts())
         record = self._standard.makeRecord(
-            self.name, level, code.co_filename, line, message, (), None, code.co_name, carry(shown)
+            self.name, level, place.file, place.line, message, (), None, place.function, carry(shown)
         )
         # Not exc_info: a foreign formatter would print the exception unmasked. It prints this text in its place.
         record.exc_text = traceback_text(shown.facts()) or None
         return record
-
-
-def _caller() -> tuple[CodeType, int]:
-    """Return where the log call stands: the first frame that is neither ours nor structlog's."""
-    frame = sys._getframe(1)  # noqa: SLF001 - as logging itself does
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_NOT_THE_CALLER):
-        frame = frame.f_back
-    return frame.f_code, frame.f_lineno

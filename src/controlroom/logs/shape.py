@@ -5,49 +5,74 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from controlroom.clock import utcnow
 
-__all__ = ["HEAD", "stamped", "without_reserved"]
+__all__ = ["HEAD", "headed", "stamped", "without_reserved"]
+
+Facts = Mapping[str, Any]
 
 HEAD: Final = ("timestamp", "level", "event", "logger", "seq", "pid")
 
 _RESERVED = frozenset(HEAD)
-_last_second: tuple[tuple[int, ...], str] = ((), "")
+_NONE: Facts = {}
+_last_second: tuple[datetime, str] = (datetime.min.replace(tzinfo=UTC), "")
 _numbers = itertools.count(1)
+_pid = os.getpid()
 
 
-def without_reserved(facts: Mapping[str, Any]) -> Mapping[str, Any]:
+def _forked() -> None:
+    global _pid  # noqa: PLW0603 - a call of the system in every line costs more than the rest of its head
+    _pid = os.getpid()
+
+
+os.register_at_fork(after_in_child=_forked)
+
+
+def without_reserved(facts: Facts) -> Facts:
     """Return *facts* with an underscore behind each name that the line itself uses."""
     if _RESERVED.isdisjoint(facts):
         return facts
     return {f"{name}_" if name in _RESERVED else name: value for name, value in facts.items()}
 
 
-def stamped(event: Mapping[str, Any], *, level: str, logger: str, at: datetime | None = None) -> dict[str, Any]:
-    """Return *event* with its head: when (now, unless *at*, in UTC), *level*, what, *logger*; and its numbers at the end.
+def headed(
+    head: tuple[str, str, str], outer: Facts, own: Facts, facts: Facts, at: datetime | None = None
+) -> dict[str, Any]:
+    """Return a line: its *head* (level, event, logger) of now, unless *at*; facts, of which the later win; its numbers.
 
-    ``seq`` counts the lines of this process from 1; ``pid`` tells apart the processes that share a file.
+    ``seq`` counts the lines of this process from 1; ``pid`` tells apart the processes that share a file. The facts have
+    names `without_reserved`.
     """
+    level, event, logger = head
     return {
         "timestamp": _instant(at or utcnow()),
         "level": level,
-        "event": event["event"],
+        "event": event,
         "logger": logger,
-        **event,
+        **outer,
+        **own,
+        **facts,
         "seq": next(_numbers),
-        "pid": os.getpid(),
+        "pid": _pid,
     }
+
+
+def stamped(event: Facts, *, level: str, logger: str) -> dict[str, Any]:
+    """Return *event*, which has its name under ``event``, with its head of now and its numbers."""
+    return headed((level, event["event"], logger), _NONE, _NONE, event)
 
 
 def _instant(at: datetime) -> str:
     """RFC 3339 in UTC, always with microseconds: lines sort as text."""
     global _last_second  # noqa: PLW0603 - the costly part of an instant, which many lines share
-    second = (at.year, at.month, at.day, at.hour, at.minute, at.second)
-    known, text = _last_second
-    if second != known:
-        text = "{:04d}-{:02d}-{:02d}T{:02d}:{:02d}:{:02d}".format(*second)
+    second, text = _last_second
+    since = at - second
+    if since.days or since.seconds:  # also where the clock went back: days are negative then
+        second = at.replace(microsecond=0)
+        text = second.isoformat()[:19]
         _last_second = (second, text)
-    return f"{text}.{at.microsecond:06d}Z"
+        since = at - second
+    return f"{text}.{since.microseconds:06d}Z"

@@ -15,12 +15,12 @@ __all__ = ["Shown"]
 class Shown:
     """A stamped event, as it may be shown."""
 
-    __slots__ = ("_event", "_facts", "_json")
+    __slots__ = ("_event", "_facts", "_line")
 
     def __init__(self, event: Mapping[str, Any]) -> None:
         self._event = event
         self._facts: dict[str, Any] | None = None
-        self._json: str | None = None
+        self._line: bytes | None = None
 
     @classmethod
     def presented(cls, facts: dict[str, Any]) -> Self:
@@ -35,11 +35,16 @@ class Shown:
             self._facts = presentable(self._event)
         return self._facts
 
+    def line(self) -> bytes:
+        """Return the event as one line of JSON, with the line's end."""
+        if self._line is None:
+            quick = quick_line(self._event) if self._facts is None else None
+            self._line = quick or json_line(self.facts())
+        return self._line
+
     def json(self) -> str:
         """Return the event as one line of JSON, without the line's end."""
-        if self._json is None:
-            self._json = quick_line(self._event) or json_line(self.facts())
-        return self._json
+        return self.line()[:-1].decode()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Leave live values behind: records are pickled on their way through queues and sockets."""

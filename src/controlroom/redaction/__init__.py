@@ -13,7 +13,6 @@ from collections import deque
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from enum import Enum
-from functools import lru_cache
 from typing import Any, Final
 
 from controlroom.errors.text import redact_with
@@ -22,12 +21,24 @@ from controlroom.redaction.names import is_sensitive_name
 from controlroom.redaction.places import placed_secrets
 from controlroom.redaction.registry import Registry, Span
 
-__all__ = ["MASK", "forget_secrets", "is_sensitive_name", "redact", "redact_text", "register_secret"]
+__all__ = [
+    "MASK",
+    "forget_secrets",
+    "generation",
+    "is_clean",
+    "is_sensitive_name",
+    "longest_secret",
+    "numbers_may_hold_secrets",
+    "redact",
+    "redact_text",
+    "register_secret",
+]
 
 MASK: Final = "***"
 
 _DEEPEST = 32  # deeper than any body that a person would read
-_LONGEST_REMEMBERED = 64
+_LONGEST_REMEMBERED = 256
+_MOST_REMEMBERED = 4_096
 _NUMBERS = frozenset({bool, int, float})
 _MOST_PASSES = 8  # a mask beside other text may complete another secret; two passes settle all but made-up cases
 
@@ -63,6 +74,26 @@ def forget_secrets() -> None:
     _registry = Registry()
 
 
+def generation() -> int:
+    """Return a number that changes with every secret: what was judged under it holds as long as it stays."""
+    return _registry.generation
+
+
+def numbers_may_hold_secrets() -> bool:
+    """Tell whether the text of a number could hold a registered secret, such as a PIN."""
+    return _registry.in_numbers
+
+
+def longest_secret() -> int:
+    """Return the characters of the longest form of a registered secret: half of one is hidden by what is cut around it."""
+    return _registry.longest
+
+
+def is_clean(text: str) -> bool:
+    """Tell whether `redact_text` would return *text* as it is. Nothing is remembered."""
+    return not (_registry.may_hold(text) or placed_secrets(text)) or redact_text(text) == text
+
+
 def redact_text(text: str) -> str:
     """Return *text* with every registered secret, URL password, bearer token and tellingly named value masked.
 
@@ -70,15 +101,19 @@ def redact_text(text: str) -> str:
         Time grows linearly with the text and hardly with the number of secrets. What is masked stays as it is when it is
         masked again.
     """
-    if len(text) > _LONGEST_REMEMBERED:
-        return _redacted(text, _registry)
-    return _remembered(text, _registry.generation)
-
-
-@lru_cache(maxsize=4096)
-def _remembered(text: str, generation: int) -> str:  # noqa: ARG001 - what is remembered holds only until the next secret
-    """Keys, event names and hosts come again in every log line."""
-    return _redacted(text, _registry)
+    # Keys, event names and hosts come again in every line. What was judged is asked for, and kept, in the memory that
+    # was the registry's before: the next secret starts another one.
+    registry = _registry
+    remembered = registry.remembered
+    known = remembered.get(text)
+    if known is not None:
+        return known
+    masked = _redacted(text, registry)
+    if len(text) <= _LONGEST_REMEMBERED:
+        if len(remembered) >= _MOST_REMEMBERED:
+            remembered.clear()
+        remembered[text] = masked
+    return masked
 
 
 def _redacted(text: str, registry: Registry) -> str:

@@ -286,3 +286,65 @@ def test_what_is_no_exception_at_all_does_not_raise(lines: Any) -> None:
     log.failure("told", None)
 
     assert lines()[-1]["event"] == "told"
+
+
+class Falsy(ValueError):
+    def __bool__(self) -> bool:
+        return False
+
+    def __len__(self) -> int:
+        return 0
+
+
+def test_a_cause_that_is_false_is_a_cause(lines: Any) -> None:
+    explicit = raised(ValueError("first"), Falsy("second"))
+    implicit = ValueError("first")
+    implicit.__context__ = Falsy("second")
+    implicit.__context__.__cause__ = Falsy("third")
+    alone = Falsy("alone")
+
+    assert [cause["message"] for cause in fail(lines, explicit)["exception"]["causes"]] == ["second"]
+    assert [cause["message"] for cause in fail(lines, implicit)["exception"]["causes"]] == ["second", "third"]
+    assert fail(lines, alone)["exception"]["message"] == "alone"
+
+
+def test_an_error_that_crossed_a_process_keeps_its_causes_when_it_is_raised_in_the_middle_of_another(
+    lines: Any,
+) -> None:
+    error = pickle.loads(pickle.dumps(raised(DataError("bad file"), raised(ValueError("bad row"), KeyError("id")))))
+    try:
+        try:
+            throw(RuntimeError("while waiting for the worker"))
+        except RuntimeError:
+            raise error  # noqa: B904 - implicitly in the middle of the other, as it happens
+    except DataError as caught:
+        line = fail(lines, caught)
+
+    messages = [cause["message"] for cause in line["exception"]["causes"]]
+    assert messages == ["while waiting for the worker", "bad row", "'id'"]
+
+
+def test_causes_that_an_inner_error_brought_are_told_behind_it(lines: Any) -> None:
+    inner = pickle.loads(pickle.dumps(raised(DataError("bad file"), ValueError("bad row"))))
+    line = fail(lines, raised(RuntimeError("the load failed"), inner))
+
+    assert [cause["message"] for cause in line["exception"]["causes"]] == ["bad file", "bad row"]
+
+
+def test_a_cause_that_still_lives_is_not_told_a_second_time_as_data(lines: Any) -> None:
+    cause = raised(ValueError("bad row"))
+    error = pickle.loads(pickle.dumps(raised(DataError("bad file"), cause)))
+    line = fail(lines, raised(error, cause))
+
+    assert [(cause["message"], "frames" in cause) for cause in line["exception"]["causes"]] == [("bad row", True)]
+
+
+@pytest.mark.parametrize("kind", [ValueError, DataError])
+def test_a_message_of_ten_megabytes_arrives_cut_and_said_to_be(lines: Any, kind: type[Exception]) -> None:
+    error = raised(kind("x" * 10_000_000), kind("y" * 10_000_000))
+    error.add_note("z" * 10_000_000)
+    line = fail(lines, error, small="kept")
+
+    assert line["truncated"] is True
+    assert line["small"] == "kept"
+    assert line["error"].startswith(f"{kind.__name__}: xxx")

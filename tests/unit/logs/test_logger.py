@@ -6,6 +6,7 @@ import dataclasses
 import json
 import logging
 import math
+import os
 import pickle
 import threading
 from datetime import UTC, date, datetime, timedelta
@@ -16,6 +17,7 @@ from typing import Any, NoReturn
 from uuid import UUID
 
 import pytest
+import structlog
 
 from controlroom.logs import bound, get_logger, setup_logging
 from controlroom.logs.sinks import FileSink
@@ -59,6 +61,16 @@ def test_timestamps_are_utc_with_microseconds_even_on_a_whole_second(lines: Any)
     assert first.tzinfo == UTC
 
 
+@pytest.mark.parametrize("seconds", [86_400.0, 86_400.25, 3_600.0, 60.0, 1.0, -0.5, -86_400.0, 31_536_000.0])
+def test_a_timestamp_tells_the_second_whatever_the_one_before(lines: Any, seconds: float) -> None:
+    at = datetime(2026, 3, 31, 23, 59, 59, 500_000, tzinfo=UTC)
+    for moment in (at, at + timedelta(seconds=seconds)):
+        with ManualClock(moment):
+            log.info("tried")
+
+    assert [datetime.fromisoformat(line["timestamp"]) for line in lines()] == [at, at + timedelta(seconds=seconds)]
+
+
 def test_every_method_writes_its_level(lines: Any) -> None:
     for method in (log.debug, log.info, log.warning, log.error):
         method("tried")
@@ -77,6 +89,29 @@ def test_a_level_below_the_threshold_is_not_logged_nor_its_facts_looked_at(lines
         logging.getLogger("app.job").setLevel(logging.NOTSET)
 
     assert [line["level"] for line in lines()] == ["ERROR"]
+
+
+def test_a_dropped_debug_is_not_dropped_for_ever(lines: Any) -> None:
+    standard = logging.getLogger("app.job")
+    root = logging.getLogger()
+    before = root.level
+    try:
+        for change, back in (
+            (lambda: standard.setLevel("INFO"), lambda: standard.setLevel(logging.NOTSET)),
+            (lambda: logging.disable("INFO"), lambda: logging.disable(logging.NOTSET)),
+            (lambda: root.setLevel("INFO"), lambda: root.setLevel("DEBUG")),
+            (lambda: setattr(standard, "disabled", True), lambda: setattr(standard, "disabled", False)),
+        ):
+            log.debug("heard")
+            change()
+            log.debug("not_heard")
+            log.debug("not_heard")
+            back()
+            log.debug("heard_again")
+    finally:
+        root.setLevel(before)
+
+    assert [line["event"] for line in lines()] == ["heard", "heard_again"] * 4
 
 
 def test_facts_cannot_replace_what_the_line_says_itself(lines: Any) -> None:
@@ -231,6 +266,17 @@ def test_loggers_survive_pickling_with_their_facts(lines: Any) -> None:
     assert lines()[-1]["logger"] == "app.job"
 
 
+def test_a_forked_child_tells_its_own_process(lines: Any) -> None:
+    child = os.fork()
+    if child == 0:
+        log.info("tried")
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    log.info("tried")
+
+    assert [line["pid"] for line in lines()] == [child, os.getpid()]
+
+
 def test_sequence_numbers_are_unique_across_threads(lines: Any) -> None:
     def work() -> None:
         for _ in range(50):
@@ -314,6 +360,15 @@ def test_filters_of_the_standard_library_are_respected(lines: Any) -> None:
     assert lines() == []
 
 
+def test_filters_of_a_handler_of_ours_are_respected(lines: Any) -> None:
+    (sink,) = (handler for handler in logging.getLogger().handlers if isinstance(handler, FileSink))
+    sink.addFilter(lambda record: record.getMessage() != "refused")
+    log.info("refused")
+    log.info("tried")
+
+    assert [line["event"] for line in lines()] == ["tried"]
+
+
 def test_a_logger_that_does_not_propagate_keeps_its_lines(lines: Any) -> None:
     logging.getLogger("app").propagate = False
     try:
@@ -351,13 +406,19 @@ def test_a_tracker_that_wraps_the_standard_library_hears_our_events(
 
 
 def test_a_structlog_configured_by_the_host_stays_as_it_is(lines: Any) -> None:
-    import structlog
-
     before = structlog.get_config()
     log.info("tried")
 
     assert structlog.get_config() == before
     assert not structlog.is_configured()
+
+
+def test_structlog_carries_the_facts_of_a_logger() -> None:
+    bound_logger = log.bind(file="a.csv")
+    bound_logger.error("tried")
+
+    assert isinstance(bound_logger._engine, structlog.BoundLoggerBase)
+    assert structlog.get_context(bound_logger._engine) == {"file": "a.csv"}
 
 
 def test_the_file_holds_one_json_object_per_line_whatever_stands_in_it(lines: Any, tmp_path: Path) -> None:

@@ -128,3 +128,10 @@ def test_what_stands_in_the_place_of_a_secret_is_masked(text: str, shown: str) -
 @pytest.mark.parametrize("text", READABLE, ids=[str(n) for n, _ in enumerate(READABLE)])
 def test_what_is_no_secret_stays_readable(text: str) -> None:
     assert redact_text(text) == text
+
+
+@pytest.mark.parametrize("before", ["", "\u0130\u0130\u0130 ", "\u1e9e\ufb03 ", "x" * 300 + " "])
+@pytest.mark.parametrize("name", ["pwd", "sig", "PassWord", "api_key", "x-Auth-TOKEN"])
+@pytest.mark.parametrize("sign", ["=", ": ", "%3D", " => "])
+def test_a_name_is_found_wherever_it_stands(before: str, name: str, sign: str) -> None:
+    assert redact_text(f"{before}{name}{sign}Hunter-22") == f"{before}{name}{sign}***"

@@ -5,6 +5,7 @@ import threading
 
 import pytest
 
+from controlroom import redaction
 from controlroom.redaction import forget_secrets, redact_text, register_secret
 from controlroom.redaction.registry import Registry
 
@@ -123,3 +124,28 @@ def test_secrets_registered_by_many_threads_are_masked_while_others_read() -> No
 
     assert leaks == []
     assert "s3cr3t" not in redact_text(" ".join(secrets))
+
+
+@pytest.mark.parametrize("shorter", [(), ("short-1",)], ids=["wide steps", "narrow steps"])
+@pytest.mark.parametrize("length", [7, 10, 11, 12, 14, 15, 300])
+def test_a_form_is_found_in_a_text_of_any_length_however_it_is_stepped_through(
+    length: int, shorter: tuple[str, ...]
+) -> None:
+    form = ("0123456789abcdefghijklmn" * 20)[:length]
+    registry = registry_of(form, *shorter)
+
+    for before in [*range(17), 200, 201, 247, 248, 249, 250, 251, 252, 500, 1001]:
+        for after in range(9):
+            text = "." * before + form + "." * after
+            assert registry.spans(text) == [(before, before + length)]
+            assert registry.may_hold(text)
+
+
+def test_what_is_remembered_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redaction, "_MOST_REMEMBERED", 7)
+    register_secret("hunter2-prod")
+    for number in range(50):
+        assert redact_text(f"text {number} hunter2-prod") == f"text {number} ***"
+
+    assert len(redaction._registry.remembered) <= 7
+    assert redact_text("x" * 1_000) not in redaction._registry.remembered
