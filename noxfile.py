@@ -278,7 +278,7 @@ def benchmarks(session: nox.Session) -> None:
     found = sorted(path for path in (ROOT / "benchmarks").glob("*.py") if not path.name.startswith("_"))
     if not found:
         session.error("there is no benchmark to run")
-    session.install("--editable", ".[test]")
+    session.install("--editable", ".[test]", "aws-lambda-powertools", "loguru", "python-json-logger", "requests")
     for path in found:
         session.run("python", str(path), *session.posargs)
 

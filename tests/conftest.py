@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,9 +16,11 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import controlroom.logs
+from controlroom import redaction
 from controlroom.logs.events import EVENTS, FAILURE
 from controlroom.logs.events.judging import differences
 from controlroom.logs.logger import Logger
+from controlroom.redaction.registry import Registry
 
 # A shell without job control starts what it puts in the background with SIGINT ignored, and whatever that starts inherits
 # it (POSIX, XCU 2.9.3.1): the jobs that the tests interrupt would never hear of it.
@@ -85,6 +88,19 @@ def _watched(name: str) -> Logger:
 
 
 controlroom.logs.get_logger = controlroom.logs.logger.get_logger = _watched
+
+
+@pytest.fixture(autouse=True)
+def _secrets_of_its_own() -> Iterator[None]:
+    """What a test registers as secret is masked in no other test: a word as short as "none" may be among it."""
+    before = redaction._registry
+    kept = Registry()
+    kept.__dict__.update(before.__dict__)
+    kept._lock, kept._by_block = threading.Lock(), dict(before._by_block)
+    kept._blocks = kept._by_block.keys()
+    yield
+    if redaction._registry is not before or before.generation != kept.generation:
+        redaction._registry = kept
 
 
 @pytest.hookimpl(wrapper=True)

@@ -194,7 +194,9 @@ def test_a_person_at_a_terminal_sees_the_run_without_what_does_not_concern_them(
         "  json.decoder.JSONDecodeError: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)",
         "    … n frames in controlroom …",
         "    job.py:14 in ingest",
+        '      parse("{")',
         "    job.py:9 in parse",
+        "      return json.loads(text)",
         "    … n frames in json …",
     ]
     assert failure[-1].endswith("in JSONDecoder.raw_decode")

@@ -102,6 +102,7 @@ VARIABLES = [
 ]
 variables = st.dictionaries(st.sampled_from(VARIABLES), texts, max_size=4)
 flat = st.dictionaries(st.sampled_from([name for name in VARIABLES if "__" not in name]), texts, max_size=3)
+files = flat.filter(lambda by_name: len({name.lower() for name in by_name}) == len(by_name))  # two of one name are refused
 nested = st.fixed_dictionaries({}, optional={"url": words, "pool": numbers, "password": words})
 data = st.fixed_dictionaries(
     {},
@@ -156,7 +157,7 @@ def as_toml(content: dict[str, Any]) -> str:
 WRITERS = {"toml": as_toml, "json": json.dumps, "yaml": yaml.safe_dump}
 
 
-@given(st.tuples(variables, variables, flat, data, data, data, data, data, data), data)
+@given(st.tuples(variables, variables, files, data, data, data, data, data, data), data)
 def test_the_same_places_give_what_pydantic_settings_gives(content: tuple[Any, ...], given_: dict[str, Any]) -> None:
     with places(*content, suffixes=("toml", "json", "yaml")):
         try:

@@ -102,6 +102,8 @@ class _Folding:
                 yield from self._fold(exception, folded)
                 folded = []
                 yield _placed(frame, self._folder)
+                if _package(frame) is None and (source := str(frame.get("source") or "").strip()):
+                    yield f"  {_line(source)}"
             else:
                 folded.append(frame)
         yield from self._fold(exception, folded)

@@ -68,6 +68,17 @@ OF_CALLS: Final = (
         (Field("origin", "string", "the server"),),
     ),
     Event(
+        "hold_not_shared",
+        "WARNING",
+        "A server asked for a pause, and the other processes that share the rate limit could not be told.",
+        ("controlroom.http.shared_limits",),
+        (
+            Field("limit", "string", "the file or the database that they share"),
+            Field("for_s", "number", "how long the server takes nothing", "s"),
+            Field("reason", "string", "why they could not be told"),
+        ),
+    ),
+    Event(
         "walk_started",
         "INFO",
         "A walk over the pages of an endpoint began.",
