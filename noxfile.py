@@ -30,8 +30,10 @@ ROOT = Path(__file__).parent
 PACKAGE = ROOT / "src" / "controlroom"
 PYTEST = ("pytest", "-q", "-n", "auto", "--dist", "worksteal")
 # Kills and state machines take half of the time and prove what no other version of Python or of a library changes: they
-# run on the first interpreter. `nox -s tests-3.13 -- tests` runs them on another.
+# run on the first interpreter. The last one sees everything else, those between the laws and units.
+# `nox -s tests-3.13 -- tests` runs all of it on another.
 SHORTER = (*PYTEST, "--ignore=tests/faults", "--ignore=tests/stateful")
+SHORTEST = (*PYTEST, "tests/unit", "tests/property", "tests/contract", "tests/surface")
 # What the tests start that is no Python package: the program, and Debian's package of it.
 PROGRAMS = {"chromium": "chromium"}
 EXAMPLE_PATHS = [path for path in ("examples", "tests/docs") if (ROOT / path).is_dir()]
@@ -67,6 +69,7 @@ FOUND = {version: python for version in PYTHONS if (python := find(version))}
 # Nox looks interpreters up on PATH; those under pyenv are put there, behind nothing that would shadow them.
 os.environ["PATH"] = os.pathsep.join([*{str(python.parent): 0 for python in FOUND.values()}, os.environ["PATH"]])
 FIRST = next(iter(FOUND), None)
+LAST = next(reversed(FOUND), None)
 AIRFLOW_PYTHON = next((version for version in ("3.12", "3.13", "3.11") if version in FOUND), None)
 
 
@@ -166,7 +169,7 @@ def install_programs(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS if FOUND else None)  # nox skips what is missing; with nothing found, the body must say so
 def tests(session: nox.Session) -> None:
-    """The suite: whole, with branch coverage, on the first interpreter found; without faults and state machines on others."""
+    """The suite: whole, with branch coverage, on the first interpreter found; shorter on the others."""
     require_an_interpreter(session)
     install_programs(session)
     session.install("--editable", ".[test]")
@@ -174,7 +177,7 @@ def tests(session: nox.Session) -> None:
         session.run("pytest", "-q", *session.posargs)
         return
     if session.python != FIRST:
-        session.run(*SHORTER)
+        session.run(*(SHORTER if session.python == LAST else SHORTEST))
         return
     data = Path(session.create_tmp()) / "coverage"
     measure(session, data, *PYTEST)
@@ -249,7 +252,7 @@ def wheel(session: nox.Session) -> None:
     origin = session.run("python", "-c", "import controlroom; print(controlroom.__file__)", silent=True)
     if "site-packages" not in (origin or ""):
         session.error(f"the source tree is not out of reach: {origin}")
-    session.run(*PYTEST, "tests/surface", "tests/unit")
+    session.run(*PYTEST, "tests/surface", "tests/contract")
 
 
 def inspect(session: nox.Session, built: Path) -> None:
