@@ -12,6 +12,7 @@ from controlroom.errors.values import EX_SKIPPED, EX_SOFTWARE, EX_TEMPFAIL, Atte
 _ARGS: Final = BaseException.__dict__["args"]
 _EXIT_CODES: Final = {Disposition.RETRY: EX_TEMPFAIL, Disposition.SKIP: EX_SKIPPED}
 _LONGEST_CHAIN = 20  # a longer one is a loop or a bug; the first causes matter
+_LONGEST_MESSAGE = 64 * 1024  # characters; what is longer is a body, and is masked anew each time it is read
 _MOST_CAUSES = 100  # groups inside groups multiply
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
@@ -28,7 +29,7 @@ class ControlRoomError(Exception):
     """Root of everything that controlroom raises; catch this in ``main()``.
 
     Args:
-        message: The fact; the state left behind; the next act.
+        message: The fact; the state left behind; the next act. Beyond 64 KiB it is cut, and says by how much.
         disposition: Overrides the class's own, where the caller knows better.
         attempts: The tries that came before, oldest first.
         retry_after_s: Seconds that the other side asked to wait. A negative number counts as 0, and one that is not
@@ -83,7 +84,9 @@ class ControlRoomError(Exception):
 
     @message.setter
     def message(self, message: str) -> None:
-        self._message = shown(message)
+        text = shown(message)  # masked before it is cut: half a secret is not recognised
+        more = len(text) - _LONGEST_MESSAGE
+        self._message = text if more <= 0 else f"{text[:_LONGEST_MESSAGE]}…(+{more} characters)"
 
     @property
     def args(self) -> tuple[Any, ...]:

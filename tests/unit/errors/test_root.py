@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import pickle
 import traceback
 from datetime import UTC, datetime
 from typing import Any
@@ -286,3 +287,10 @@ def test_a_note_that_is_no_text_is_refused_as_by_every_exception() -> None:
 @pytest.mark.parametrize("cls", EVERY_CLASS, ids=IDS)
 def test_no_attribute_of_ours_is_named_like_a_key_of_to_dict(cls: type[ControlRoomError]) -> None:
     assert [key for key in sample_of(cls).to_dict() if key.endswith("_")] == []
+
+
+def test_a_message_that_is_a_whole_body_is_cut_and_says_so() -> None:
+    error = DataError("x" * 10_000_000)
+
+    assert error.message == f"{'x' * 65536}…(+{10_000_000 - 65536} characters)"
+    assert pickle.loads(pickle.dumps(error)).message == error.message
