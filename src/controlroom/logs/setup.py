@@ -31,8 +31,8 @@ __all__ = ["LoggingReport", "setup_logging"]
 
 Format = Literal["auto", "console", "json"]
 
-# They log every URL at INFO, query string and all.
-_TALKATIVE: Final = ("httpx", "httpcore", "botocore", "aiobotocore", "urllib3")
+# They log every URL at INFO, query string and all, or (aiosqlite) the parameters of every statement at DEBUG.
+_TALKATIVE: Final = ("httpx", "httpx2", "httpcore", "httpcore2", "botocore", "aiobotocore", "urllib3", "aiosqlite")
 
 _HOSTS_OWN: Final = "host"
 

@@ -24,6 +24,9 @@ from controlroom.testing import ManualClock
 log = get_logger("app")
 
 
+TALKATIVE = ("httpx", "httpx2", "httpcore", "httpcore2", "botocore", "aiobotocore", "urllib3", "aiosqlite")
+
+
 @pytest.fixture
 def bare_root(root_without_pytest: None) -> Iterator[logging.Logger]:
     """The root logger, for a test that plays the host."""
@@ -36,7 +39,7 @@ def bare_root(root_without_pytest: None) -> Iterator[logging.Logger]:
 
 def root_state() -> Any:
     root = logging.getLogger()
-    talkative = [logging.getLogger(name).level for name in ("httpx", "httpcore", "botocore", "aiobotocore", "urllib3")]
+    talkative = [logging.getLogger(name).level for name in TALKATIVE]
     return list(root.handlers), root.level, warnings.showwarning, talkative
 
 
@@ -106,6 +109,18 @@ def test_undo_restores_handlers_levels_formatters_and_warnings() -> None:
 
     assert root_state() == before
     logging.getLogger("botocore").setLevel(logging.NOTSET)
+
+
+def test_undo_gives_handlers_back_in_the_order_in_which_they_are_called(bare_root: logging.Logger) -> None:
+    before: list[logging.Handler] = [
+        logging.StreamHandler(sys.stderr),
+        logging.NullHandler(),
+        logging.StreamHandler(sys.stdout),
+    ]
+    bare_root.handlers[:] = before
+    setup_logging().undo()
+
+    assert bare_root.handlers == before
 
 
 def test_undo_leaves_what_others_changed_since() -> None:
@@ -701,3 +716,12 @@ def test_a_thread_that_holds_the_setup_when_the_process_forks_does_not_hang_the_
         thread.join()
 
     assert os.waitpid(child, 0)[1] == 0
+
+
+@pytest.mark.parametrize("name", TALKATIVE)
+def test_what_logs_urls_or_parameters_is_kept_to_warnings_even_at_debug(name: str) -> None:
+    report = setup_logging(level="DEBUG")
+    during = logging.getLogger(name).getEffectiveLevel()
+    report.undo()
+
+    assert during == logging.WARNING
