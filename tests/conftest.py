@@ -83,7 +83,7 @@ class Watched(Logger):
             _told.extend(differences(event, facts))
 
 
-def _watched(name: str) -> Logger:
+def _watched(name: str = "tests") -> Logger:
     return Watched(name) if name.startswith("controlroom.") else Logger(name)
 
 

@@ -27,6 +27,7 @@ __all__ = [
     "current_deadline",
     "deadline",
     "installed",
+    "is_abandoned",
     "monotonic_s",
     "sleep",
     "utcnow",
@@ -167,6 +168,12 @@ def deadline(timeout_s: float) -> Iterator[Deadline]:
 def current_deadline() -> Deadline | None:
     """Return the ambient deadline, or None where nobody set one."""
     return _ambient.get()
+
+
+def is_abandoned() -> bool:
+    """Tell whether this is work that was abandoned: nobody waits for what becomes of it."""
+    abandoned = _abandoned.get()
+    return abandoned is not None and abandoned.is_set()
 
 
 def abandonable() -> tuple[Context, Callable[[], None]]:

@@ -13,9 +13,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, Protocol, TypeAlias, TypeVar, cast, overload
 
 from controlroom import clock, shutdown
+from controlroom.errors import ControlRoomError
 from controlroom.jobs.outcome import Outcome, exit_code_of, outcome_of
 from controlroom.jobs.run import Run, new_run_id
 from controlroom.logs import bound, get_logger
+from controlroom.logs.failures import UNFORESEEN
 from controlroom.logs.surroundings import host_facts
 from controlroom.settings import BaseSettings, Unknown, explain_settings, load_settings
 
@@ -205,8 +207,9 @@ def _finished(job: str, error: BaseException | None, began_s: float) -> None:
     if error is not None and outcome is Outcome.FAILED:
         _log.failure("run_failed", error, job=job)
     # Where a policy further in has logged the failure already, this line is where the run says what ended it.
-    reason = None if error is None else str(error)
-    code = None if error is None else getattr(error, "code", "unforeseen")
+    succeeded = error is None or outcome is Outcome.SUCCEEDED  # sys.exit(0) is no failure
+    reason = None if succeeded else _said(error)
+    code = None if succeeded else error.code if isinstance(error, ControlRoomError) else UNFORESEEN
     elapsed_s = round(clock.monotonic_s() - began_s, 3)
     _log.info(
         "run_finished",
@@ -216,6 +219,14 @@ def _finished(job: str, error: BaseException | None, began_s: float) -> None:
         elapsed_s=elapsed_s,
         **_if_given(code=code, reason=reason),
     )
+
+
+def _said(error: BaseException | None) -> str:
+    """Return the error's text; of a foreign one with its class, since "'amount'" alone says nothing."""
+    text = str(error)
+    if isinstance(error, ControlRoomError):
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def _if_given(**facts: Any) -> dict[str, Any]:

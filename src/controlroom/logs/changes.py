@@ -6,6 +6,7 @@ import logging
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 __all__ = ["Changes"]
@@ -97,6 +98,12 @@ class Changes:
             warnings.showwarning = before
 
         self._note(what, lambda: warnings.showwarning is show, take_back)
+
+    def set_hook(self, module: ModuleType, name: str, hook: Callable[..., Any], what: str) -> None:
+        """Let *hook* take the place of what *module* calls *name*."""
+        before = getattr(module, name)
+        setattr(module, name, hook)
+        self._note(what, lambda: getattr(module, name) is hook, lambda: setattr(module, name, before))
 
     def _note(
         self, what: str, stands: Callable[[], bool], take_back: Callable[[], object], *, always: bool = False

@@ -27,10 +27,13 @@ _INNERMOST_FRAMES = 40
 def mark_reported(error: BaseException) -> bool:
     """Mark *error* as told; False when it was already. The mark travels with the error, also through ``pickle``."""
     token = object()
-    attributes = getattr(error, "__dict__", {})  # not setattr: an exception may be a frozen dataclass
-    if attributes.setdefault(_MARK, token) is not token:  # atomic: two threads may hold the same error
-        return False
-    attributes[_MARK] = True
+    try:
+        attributes = error.__dict__  # not setattr: an exception may be a frozen dataclass
+        if attributes.setdefault(_MARK, token) is not token:  # atomic: two threads may hold the same error
+            return False
+        attributes[_MARK] = True
+    except Exception:  # noqa: BLE001 - no exception at all, but its class, say: nothing can be marked, and it is told each time
+        return True
     return True
 
 

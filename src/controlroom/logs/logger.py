@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -57,9 +58,18 @@ class Logger:
             self._emit(logging.WARNING, event, facts)
 
     def error(self, event: str, /, **facts: Any) -> None:
-        """Log what somebody must act on. Where there is an exception, use `failure`."""
-        if self._standard.isEnabledFor(logging.ERROR):
+        """Log what somebody must act on. Where there is an exception, use `failure`.
+
+        ``exc_info=`` is understood as the standard library does, and becomes a `failure`.
+        """
+        if "exc_info" in facts and (error := _meant(facts.pop("exc_info"))) is not None:
+            self._fail(event, error, facts)
+        elif self._standard.isEnabledFor(logging.ERROR):
             self._emit(logging.ERROR, event, facts)
+
+    def exception(self, event: str, /, **facts: Any) -> None:
+        """Log the exception that is being handled; see `failure`."""
+        self.error(event, exc_info=True, **facts)
 
     def failure(self, event: str, /, error: BaseException, **facts: Any) -> None:
         """Log *error* once: one ERROR with its code, disposition, attempts, notes, causes, members and traceback as data.
@@ -72,8 +82,7 @@ class Logger:
             error: Any exception. Locals are never shown; texts are masked.
             **facts: Further facts.
         """
-        if self._standard.isEnabledFor(logging.ERROR) and mark_reported(error):
-            self._emit(logging.ERROR, event, {**failure_facts(error), **facts})
+        self._fail(event, error, facts)
 
     def bind(self, **facts: Any) -> Logger:
         """Return a logger that puts *facts* on each of its lines."""
@@ -90,6 +99,13 @@ class Logger:
     def __reduce__(self) -> tuple[Any, ...]:
         return Logger, (self.name, self._facts)
 
+    def _fail(self, event: str, error: BaseException, facts: dict[str, Any]) -> None:
+        try:
+            if self._standard.isEnabledFor(logging.ERROR) and mark_reported(error):
+                self._emit(logging.ERROR, event, {**failure_facts(error), **facts})
+        except Exception:  # noqa: BLE001 - an exception of a class that nobody can even name
+            losses.count()
+
     def _emit(self, level: int, event: str, facts: dict[str, Any]) -> None:
         try:
             if self._engine is None:
@@ -99,12 +115,24 @@ class Logger:
             losses.count()
 
 
+def _meant(exc_info: Any) -> BaseException | None:
+    """Return the exception that the standard library would take *exc_info* for."""
+    if isinstance(exc_info, BaseException):
+        return exc_info
+    if isinstance(exc_info, tuple) and len(exc_info) > 1:
+        return exc_info[1] if isinstance(exc_info[1], BaseException) else None
+    return sys.exception() if exc_info else None
+
+
 def _started(standard: logging.Logger, facts: Mapping[str, Any]) -> Engine:
     from controlroom.logs.engine import start  # noqa: PLC0415 - structlog imports rich where installed: not before use
 
     return start(standard, facts)
 
 
-def get_logger(name: str) -> Logger:
-    """Return a logger for *name*, usually ``__name__``. Before `setup_logging` is fine, also at the top of a module."""
-    return Logger(name)
+def get_logger(name: str | None = None) -> Logger:
+    """Return a logger for *name*, usually ``__name__``, which it also is when left out.
+
+    Before `setup_logging` is fine, also at the top of a module; what is logged before it at INFO or below goes nowhere.
+    """
+    return Logger(sys._getframe(1).f_globals.get("__name__", "root") if name is None else name)  # noqa: SLF001 - as logging does

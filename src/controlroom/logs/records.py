@@ -45,7 +45,7 @@ def carry(shown: Shown) -> dict[str, Any]:
 def _foreign(record: logging.LogRecord) -> dict[str, Any]:
     # Most log calls give nothing as ``extra``, and that shows in the number of attributes.
     facts = _extra(vars(record)) if len(vars(record)) > len(_USUAL) else {}
-    if record.exc_info and (error := record.exc_info[1]) is not None:
+    if record.exc_info and (error := _exception_of(record.exc_info)) is not None:
         facts |= failure_facts(error)
     if record.stack_info:
         facts["stack"] = record.stack_info
@@ -53,6 +53,12 @@ def _foreign(record: logging.LogRecord) -> dict[str, Any]:
     at = datetime.fromtimestamp(record.created, UTC)
     event = headed((record.levelname, _message(record), record.name), bound_facts(), named, {}, at)
     return with_place(event, record.pathname, record.lineno) if callsites_shown() else event
+
+
+def _exception_of(exc_info: Any) -> BaseException | None:
+    """Return the exception of a record; one that somebody made by hand may have it bare, or anything in its place."""
+    error = exc_info[1] if isinstance(exc_info, tuple) and len(exc_info) > 1 else exc_info
+    return error if isinstance(error, BaseException) else None
 
 
 def _extra(attributes: dict[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from controlroom.logs.lost import Tally
 from controlroom.logs.shown import Shown
 from controlroom.logs.sinks import FileSink, Render, Sink, StderrSink
 from controlroom.logs.surroundings import Host, Surroundings, look_around
+from controlroom.logs.uncaught import log_uncaught
 from controlroom.logs.wanted import Wanted, checked
 from controlroom.logs.warned import log_warning
 
@@ -234,6 +235,8 @@ def _lines_led(found: Surroundings, wanted: Wanted, changes: Changes, sink: File
     gate = _sinks_added(sinks, found, wanted, changes, level)
     if used != _HOSTS_OWN:
         changes.show_warnings(log_warning, "let warnings be logged")
+    if found.host not in {Host.LAMBDA, Host.AIRFLOW, Host.PYTEST}:  # which have hooks of their own
+        log_uncaught(changes)
     for name in _TALKATIVE:
         if (talkative := logging.getLogger(name)).level < (quiet := max(logging.WARNING, wanted.level)):
             changes.set_level(talkative, quiet, f"kept {name} to {logging.getLevelName(quiet)}")

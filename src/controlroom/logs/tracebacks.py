@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import Any, Final
 
 from controlroom.logs.readable import abridged, escaped
 
-__all__ = ["folded_lines", "full_lines"]
+__all__ = ["called_from", "folded_lines", "full_lines"]
 
 Exception_ = Mapping[str, Any]
 
@@ -127,6 +129,19 @@ def _placed(frame: Mapping[str, Any], folder: str = "") -> str:
     file = str(frame.get("file"))
     shown = file.removeprefix(folder) if folder else file
     return f"{escaped(shown)}:{frame.get('line')} in {escaped(str(frame.get('function')))}"
+
+
+def called_from() -> str | None:
+    """Return where, nearest to the caller, somebody's own code stands: "/srv/jobs/ingest.py:17 in prices"; None: nowhere.
+
+    A call that is repeated ends inside the library: its frames alone would not say who asked.
+    """
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - as logging itself does
+    while frame is not None:
+        if _package({"file": frame.f_code.co_filename}) is None:
+            return f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}"
+        frame = frame.f_back
+    return None
 
 
 def _package(frame: Mapping[str, Any]) -> str | None:

@@ -438,3 +438,38 @@ def test_levels_are_asked_for_by_name_in_any_case_or_by_number() -> None:
         assert not log.is_enabled_for("no such level")
     finally:
         report.undo()
+
+
+@pytest.mark.parametrize("how", ["exception", "exc_info=True", "exc_info=error", "exc_info=tuple"])
+def test_what_a_user_of_the_standard_library_types_first_is_a_failure(how: str, lines: Any) -> None:
+    told = log  # by another name: the linter knows what `log` is for
+    try:
+        raise KeyError("amount")  # noqa: TRY301 - what is logged was raised
+    except KeyError as error:
+        match how:
+            case "exception":
+                told.exception("load_failed", key="a.csv")
+            case "exc_info=True":
+                told.error("load_failed", exc_info=True, key="a.csv")
+            case "exc_info=error":
+                told.error("load_failed", exc_info=error, key="a.csv")
+            case _:
+                told.error("load_failed", exc_info=(KeyError, error, error.__traceback__), key="a.csv")
+        told.failure("told_again", error)
+
+    (line,) = lines()
+    assert (line["level"], line["event"], line["key"], line["code"]) == ("ERROR", "load_failed", "a.csv", "unforeseen")
+    assert line["exception"]["type"] == "KeyError"
+
+
+def test_exc_info_where_nothing_was_raised_leaves_an_ordinary_line(lines: Any) -> None:
+    told = log
+    told.error("odd", exc_info=True)
+    told.error("odder", exc_info=None)
+    told.exception("oddest")
+
+    assert [(line["event"], "exception" in line) for line in lines()] == [
+        ("odd", False),
+        ("odder", False),
+        ("oddest", False),
+    ]

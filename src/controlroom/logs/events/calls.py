@@ -204,6 +204,7 @@ OF_CALLS: Final = (
                 values=("attempts", "longest wait", "elapsed", "deadline", "budget"),
             ),
             Field("elapsed_s", "number", "since the first attempt began; not of secrets", "s", required=False),
+            Field("called_from", "string", "the nearest line of somebody's own code", required=False, nullable=True),
         ),
         is_failure=True,
     ),

@@ -124,7 +124,12 @@ EXCEPTION: Final = (
     Field("causes", "array", "what led to it, nearest first, each like this object", required=False),
     Field("members", "array", "of a group: the first of them, each like this object", required=False),
     Field("members_total", "integer", "of a group: how many there are", required=False),
-    Field("frames", "array", "file, line, function and, where it is known, source of each frame, outermost first", required=False),
+    Field(
+        "frames",
+        "array",
+        "file, line, function and, where it is known, source of each frame, outermost first",
+        required=False,
+    ),
     Field("reported", "boolean", "its frames stand on an earlier line", required=False),
 )
 """What ``exception`` holds, beside the attributes that the error's class has of its own (docs/reference/errors.md)."""

@@ -22,6 +22,14 @@ OF_LINES: Final = (
         ),
     ),
     Event(
+        "exception_uncaught",
+        "ERROR",
+        "An exception that nobody caught ended the process, or a thread.",
+        _LOGS,
+        (Field("thread", "string", "the thread that it ended; null: the process", nullable=True),),
+        is_failure=True,
+    ),
+    Event(
         "log_rotation_refused",
         "WARNING",
         "The log file could not be rotated, and grows; each line tries again.",
