@@ -74,3 +74,21 @@ def test_a_logger_without_a_name_has_that_of_the_module_that_asked(tmp_path: Pat
     _, _, lines = run(tmp_path, "from controlroom import get_logger; get_logger().info('said')")
 
     assert [line["logger"] for line in lines] == ["__main__"]
+
+
+def test_an_exception_that_cannot_be_raised_is_logged_and_masked(tmp_path: Path) -> None:
+    dying = "class Dying:\n    def __del__(self):\n        fail()\nDying()"
+    code, shown, lines = run(tmp_path, dying)
+
+    assert (code, [line["error"] for line in lines]) == (0, ["ValueError: used ***"])
+    assert "s3cr3t" not in shown
+
+
+def test_a_hook_that_somebody_else_had_set_still_hears(tmp_path: Path) -> None:
+    tracker = "report.undo(); sys.excepthook = lambda *_: print('tracked')\nsetup_logging(file=sys.argv[1]); fail()"
+    script, log = tmp_path / "script.py", tmp_path / "run.jsonl"
+    script.write_text(SCRIPT + tracker)
+    done = subprocess.run([sys.executable, script, log], capture_output=True, text=True, check=False, timeout=60)
+
+    assert done.stdout == "tracked\n"
+    assert "exception_uncaught" in log.read_text()

@@ -46,7 +46,8 @@ class _Drawing:
         self._calm: dict[int, bool] = {}
         for node in reversed(run["nodes"]):  # children stand behind their parents
             within = self._children.get(node["id"], ())
-            self._calm[node["id"]] = node["outcome"] in _CALM and all(self._calm[child["id"]] for child in within)
+            went_well = node["outcome"] in _CALM and not node["troubled"]
+            self._calm[node["id"]] = went_well and all(self._calm[child["id"]] for child in within)
         self._left = _MOST_SHOWN
 
     def drawn(

@@ -14,6 +14,7 @@ from controlroom.explain.text import render_text
 
 __all__ = ["Logs", "main", "read", "show", "write_html"]
 
+_MOST_NAMED = 5
 _SIGNS = "✗├─└│…→�"
 
 Logs: TypeAlias = StrPath | Sequence[StrPath]
@@ -25,10 +26,10 @@ def read(logs: Logs, run_id: str | None = None) -> Story:
     Args:
         logs: A file, or the files of a rotated log, in any order; compressed ones (gzip) are recognised. ``"-"`` is
             stdin.
-        run_id: Only this run.
+        run_id: Only this run; the beginning of its id is enough where no other run's id begins so.
 
     Raises:
-        ConfigError: A file cannot be read, or there is no such run.
+        ConfigError: A file cannot be read, or there is no such run, or more than one.
         DataError: No line is an event: it is no log of controlroom's.
     """
     told = read_logs([logs] if isinstance(logs, str | os.PathLike) else list(logs), run_id)
@@ -36,8 +37,11 @@ def read(logs: Logs, run_id: str | None = None) -> Story:
     if not told.events_read:
         message = f"{named} holds no line of a controlroom log. Give the file that --log-file named."
         raise DataError(message)
-    if run_id is not None and run_id not in told.runs:
-        message = f"The log tells of no run {run_id!r}. Runs it tells of: {', '.join(told.other_runs[:5]) or 'none'}."
+    if run_id is not None and not told.runs:
+        message = f"The log tells of no run {run_id!r}. Runs it tells of: {_named(told.other_runs) or 'none'}."
+        raise ConfigError(message)
+    if run_id is not None and len(told.runs) + told.untold_runs > 1:
+        message = f"The ids of several runs begin with {run_id!r}: {_named(list(told.runs))}. Give more of the one."
         raise ConfigError(message)
     return told
 
@@ -46,7 +50,7 @@ def main(logs: Logs, run_id: str | None = None) -> str:
     """Return the story of *logs*, or of the one run *run_id* in it, as text of 80 columns; see `read`.
 
     Raises:
-        ConfigError: A file cannot be read, or there is no such run.
+        ConfigError: A file cannot be read, or there is no such run, or more than one.
         DataError: It is no log of controlroom's.
     """
     return render_text(read(logs, run_id))
@@ -82,6 +86,11 @@ def write_html(told: Story, path: StrPath) -> None:
     page = render_html(told.to_dict()).encode("utf-8", "replace")
     with atomic_writer(path, "wb") as file:
         file.write(page)
+
+
+def _named(runs: Sequence[str]) -> str:
+    further = f" and {len(runs) - _MOST_NAMED:,} more" if len(runs) > _MOST_NAMED else ""
+    return ", ".join(runs[:_MOST_NAMED]) + further
 
 
 def _can_show(text: str, encoding: str) -> bool:

@@ -45,7 +45,7 @@ class NodeDocument(TypedDict):
     """One thing that happened; *parent* is the id of what it happened in, None of the run itself.
 
     *events* are counts by name; *facts* what the last events say; *untold* how many nodes of each kind inside are not
-    in the document.
+    in the document; *troubled* whether anything in it, or inside, was worth a warning.
     """
 
     id: int
@@ -58,10 +58,14 @@ class NodeDocument(TypedDict):
     facts: dict[str, Any]
     events: dict[str, int]
     untold: dict[str, int]
+    troubled: bool
 
 
 class FailureDocument(TypedDict):
-    """One error, told once; *node* is the id of its node, whose parent is what it happened in."""
+    """One error, told once; *node* is the id of its node, whose parent is what it happened in.
+
+    *called_from* is the nearest line of somebody's own code, where the log says it; else empty.
+    """
 
     at: str | None
     event: str
@@ -72,6 +76,7 @@ class FailureDocument(TypedDict):
     who_acts: str
     node: int
     exception: dict[str, Any] | None
+    called_from: str
     attempts: list[dict[str, Any]]
 
 
@@ -170,6 +175,7 @@ def _node(branch: Branch) -> NodeDocument:
         facts=branch.facts,
         events=dict(branch.node.counts),
         untold={str(kind): number_ for kind, number_ in (branch.node.untold or {}).items()},
+        troubled=branch.node.is_troubled,
     )
 
 
@@ -186,6 +192,7 @@ def _failure(branch: Branch) -> FailureDocument:
         who_acts=blame.who_acts(code, disposition),
         node=branch.id,
         exception=exception,
+        called_from=text(branch.facts, "called_from"),
         attempts=attempts,
     )
 
@@ -209,7 +216,7 @@ def _who_acts(root: Branch, ending: Branch | None, run: RunStory) -> str:
         return blame.who_acts("", "reconcile")
     if root.outcome == "unfinished" and run.id:
         return blame.who_acts("", "retry")
-    return blame.who_acts("", "quarantine") if run.sums.rejected else "nobody"
+    return blame.who_acts("", "quarantine") if run.sums.rejected or run.sums.set_aside else "nobody"
 
 
 def _progress(root: Branch) -> dict[str, int | None] | None:

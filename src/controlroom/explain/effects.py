@@ -6,13 +6,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from controlroom.explain.facts import count, text
 from controlroom.explain.phrases import FILE_ENDS
 from controlroom.explain.style import counted, many
 
 if TYPE_CHECKING:
-    from controlroom.explain.document import RunDocument
+    from controlroom.explain.document import NodeDocument, RunDocument
 
-__all__ = ["effects", "left_behind"]
+__all__ = ["did_not_fit", "effects", "left_behind"]
 
 _MOST_NAMED: Final = 5
 _FILES: Final = {
@@ -32,11 +33,21 @@ def left_behind(run: RunDocument) -> Iterator[str]:
         yield f"{many(number, 'record')} rejected, set aside with their reasons"
     if number := run["effects"].get("commits_in_doubt"):
         yield f"{many(number, 'commit')} in doubt: what was sent may or may not be there"
-    walks = [node["title"] for node in run["nodes"] if node["kind"] == "walk" and node["outcome"] != "ok"]
+    walks = [_resumable(run, node) for node in run["nodes"] if node["kind"] == "walk" and node["outcome"] != "ok"]
     if walks:
         names = list(dict.fromkeys(walks))
         further = [f"{len(names) - _MOST_NAMED:,} more"] if len(names) > _MOST_NAMED else []
         yield f"{many(len(walks), 'walk')} not finished: {', '.join(names[:_MOST_NAMED] + further)}"
+
+
+def did_not_fit(run: RunDocument) -> Iterator[str]:
+    """Yield which records of pages were set aside, for each endpoint."""
+    for endpoint, number in run["effects"].get("records_set_aside", {}).items():
+        rejects = [node["facts"] for node in run["nodes"] if node["kind"] == "rejects" and "page" in node["facts"]]
+        pages = sorted({count(facts, "page") for facts in rejects if text(facts, "endpoint") == endpoint})
+        named = ", ".join(map(str, pages[:_MOST_NAMED])) + (" and more" if len(pages) > _MOST_NAMED else "")
+        where = f" ({'page' if len(pages) == 1 else 'pages'} {named})" if pages else ""
+        yield f"{many(number, 'record')} of {endpoint or '(no endpoint)'} did not fit the model{where}"
 
 
 def effects(told: Mapping[str, Any]) -> Iterator[str]:
@@ -44,6 +55,13 @@ def effects(told: Mapping[str, Any]) -> Iterator[str]:
     for name, phrase in _PHRASES.items():
         if told.get(name):
             yield phrase(told[name], told)
+
+
+def _resumable(run: RunDocument, walk: NodeDocument) -> str:
+    """Name a walk, and the last page that came: behind it a resumed walk goes on."""
+    came = [node["facts"] for node in run["nodes"] if node["parent"] == walk["id"] and "page_fetched" in node["events"]]
+    last = max(count(walk["facts"], "pages"), count(walk["facts"], "resumed_behind"), *(count(f, "page") for f in came))
+    return f"{walk['title']} (can go on behind page {last})" if last else walk["title"]
 
 
 def _named(run: RunDocument, kind: str, outcome: str, total: int) -> str:
@@ -58,6 +76,7 @@ def _files(files: Mapping[str, int]) -> str:
 _PHRASES: Final[dict[str, Callable[[Any, Mapping[str, Any]], str]]] = {
     "files": lambda files, _: _files(files),
     "pages": lambda number, told: f"{many(number, 'page')}, {many(told.get('records', 0), 'record')}",
+    "records_set_aside": lambda records, _: f"{many(sum(records.values()), 'record')} of them set aside",
     "retries": lambda number, told: f"{number:,} repeated: {counted(told['retry_codes'])}",
     # Logged at DEBUG, like publications and requests: that there is none in a log says nothing.
     "units_committed": lambda number, _: f"{many(number, 'unit')} committed",
@@ -67,5 +86,6 @@ _PHRASES: Final[dict[str, Callable[[Any, Mapping[str, Any]], str]]] = {
     "signals": lambda signals, _: f"asked to stop: {counted(signals)}",
     "events_suppressed": lambda number, _: f"{many(number, 'event')} left out of the log, as it was set up to",
     "log_lines_lost": lambda number, _: f"{many(number, 'line')} lost when the log was written: not all is told",
+    "warnings": lambda warnings, _: f"warnings: {counted(warnings)}",
     "events": lambda events, _: f"other events: {counted(events)}",
 }

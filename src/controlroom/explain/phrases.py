@@ -78,6 +78,10 @@ def _walk(node: NodeDocument) -> Iterator[str]:
         yield f"broken off: {text(facts, 'reason')}"
     elif node["outcome"] != "ok":
         yield "not finished"
+    if count(facts, "resumed_behind"):
+        yield f"resumed behind page {count(facts, 'resumed_behind')}"
+    if "pagination_path_missing" in node["events"]:
+        yield f"nothing at {text(facts, 'path')}, where the next page was looked for"
 
 
 def _page(node: NodeDocument) -> Iterator[str]:
@@ -123,6 +127,9 @@ def _publication(node: NodeDocument) -> Iterator[str]:
 
 def _rejects(node: NodeDocument) -> Iterator[str]:
     line, reason = text(node["facts"], "line"), text(node["facts"], "reason")
+    if "position" in node["facts"]:  # of a page, which tells of the first one
+        yield f"the first at position {text(node['facts'], 'position')}: {reason}"
+        return
     where = f"line {line}: " if line and not reason.startswith(f"line {line}") else ""
     yield f"last logged: {where}{reason}" if reason else ""
 

@@ -38,6 +38,7 @@ def _gravely(run: RunStory, node: Node, name: str, facts: Facts, *, is_known: bo
     elif is_warning(facts):
         if not is_known:
             node = run.new("other", name, node)
+            run.sums.warned_of(name)
         node.trouble()
     return node
 
@@ -59,6 +60,11 @@ def _file(run: RunStory, facts: Facts) -> Node:
 def _rejects(run: RunStory, facts: Facts) -> Node:
     file = _file(run, facts)
     return run.rejects(file) if file.kind == "file" else run.new("rejects", "", file)
+
+
+def _rejects_of_page(run: RunStory, facts: Facts) -> Node:
+    page = run.page(facts)
+    return run.new("rejects", "", page) if page.key is None else run.rejects(page)
 
 
 def _retry(run: RunStory, facts: Facts) -> Node:
@@ -123,6 +129,7 @@ _PLACES: Final[dict[str, Callable[[RunStory, Facts], Node]]] = {
     "file_abandoned": _file,
     "file_vanished": _file,
     "record_rejected": _rejects,
+    "records_rejected": _rejects_of_page,
     "unit_committed": RunStory.unit,
     "unit_rolled_back": RunStory.unit,
     "commit_left_in_doubt": RunStory.unit,

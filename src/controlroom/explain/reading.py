@@ -20,6 +20,7 @@ StrPath: TypeAlias = str | os.PathLike[str]
 _LONGEST_LINE_BYTES: Final = 2**20  # four times what our logs write; a longer one is no line of theirs
 _GZIP: Final = b"\x1f\x8b"  # RFC 1952, section 2.3.1
 _STDIN: Final = "-"
+_BESIDE: Final = ("lock", "part")  # what stands beside a log that is rotated, and holds no line of its own
 
 
 def read_logs(paths: Sequence[StrPath], run_id: str | None) -> Story:
@@ -39,7 +40,7 @@ class _Lines:
     """The lines of several files, each cut where none of ours could be longer."""
 
     def __init__(self, paths: Sequence[StrPath]) -> None:
-        self._paths = paths
+        self._paths = list(_each_content_once(paths))
         self.bytes_read = 0
         self.broken_files = 0
 
@@ -60,6 +61,20 @@ class _Lines:
             yield line.decode("utf-8", "replace")
             while not line.endswith(b"\n") and (line := file.readline(_LONGEST_LINE_BYTES)):
                 self.bytes_read += len(line)
+
+
+def _each_content_once(paths: Sequence[StrPath]) -> Iterator[StrPath]:
+    """Leave out what ``run.jsonl*`` brings along: a plain file beside its packed one, a lock; and what is given twice."""
+    given = {os.path.abspath(path) for path in paths}  # noqa: PTH100 - Path.absolute keeps a/../b
+    seen: set[str] = set()
+    for path in paths:
+        file = os.path.abspath(path)  # noqa: PTH100 - as above
+        stem, _, kind = file.rpartition(".")
+        is_beside = kind in _BESIDE and stem in given
+        is_leftover = kind.isdecimal() and f"{file}.gz" in given
+        if file not in seen and not is_beside and not is_leftover:
+            yield path
+        seen.add(file)
 
 
 def _opened(path: StrPath) -> AbstractContextManager[BinaryIO]:

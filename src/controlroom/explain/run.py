@@ -101,9 +101,9 @@ class RunStory:
             return self.new("unit", "", self.around(facts))
         return self._known("unit", name, lambda: self.around(facts), ("unit", process(facts), name))
 
-    def rejects(self, file: Node) -> Node:
-        """Return the node of the rejected records of a file."""
-        return self._known("rejects", file.name, file, ("rejects", file.key))
+    def rejects(self, within: Node) -> Node:
+        """Return the node of the rejected records of a file or a page."""
+        return self._known("rejects", within.name, within, ("rejects", within.key))
 
     def around(self, facts: Facts) -> Node:
         """Return what an event happened in, of what holds others: a file or the run."""

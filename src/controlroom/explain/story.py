@@ -21,7 +21,7 @@ __all__ = ["Story", "story"]
 _RUNS: Final = Limits(100, 100, 100)
 _MOST_NAMES: Final = 1_000
 _OTHERS: Final = "(others)"
-_MOST_NAMED: Final = 10
+_MOST_OTHERS: Final = 1_000
 _LONG_LINE: Final = 16_384  # characters
 _MOST_LONG_LINES: Final = 50  # kept whole; of further ones, the beginnings of their facts
 _KEPT_OF_EACH: Final = 500
@@ -38,7 +38,7 @@ class Story:
         truncated_lines: How many held the beginning of an event and not its end.
         bytes_read: How long the log is.
         untold_runs: How many runs there were besides.
-        other_runs: The first ids of runs that were not asked for.
+        other_runs: The first thousand ids of runs that were not asked for.
     """
 
     runs: dict[str, RunStory] = field(default_factory=dict)
@@ -49,6 +49,7 @@ class Story:
     untold_runs: int = 0
     other_runs: list[str] = field(default_factory=list)
     _only: str | None = field(default=None, repr=False)
+    _others: set[str] = field(default_factory=set, repr=False)
     _names: dict[str, str] = field(default_factory=dict, repr=False)
     _untold: Counter[str] = field(default_factory=Counter, repr=False)
     _shortened: int = field(default=0, repr=False)
@@ -125,9 +126,8 @@ class Story:
         run = self.runs.get(run_id)
         if run is not None:
             return run
-        if self._only is not None and run_id != self._only:
-            if run_id and run_id not in self.other_runs and len(self.other_runs) < _MOST_NAMED:
-                self.other_runs.append(run_id)
+        if not self._is_wanted(run_id):
+            self._name_other(run_id)
             return None
         self._room.is_tight = False  # a new run is told in full again, at the expense of those before
         run = self.runs[run_id] = RunStory(run_id, self._room.node("run", run_id, None), self._room)
@@ -135,6 +135,25 @@ class Story:
         for leaving in self._row.add(run.root, _RUNS):
             self._leave(self.runs.pop(self._by_root.pop(leaving.arrival)))
         return run
+
+    def _is_wanted(self, run_id: str) -> bool:
+        if not self._only:  # None: every run; empty: what was logged outside of any
+            return self._only is None or not run_id
+        return run_id.startswith(self._only)
+
+    def _name_other(self, run_id: str) -> None:
+        if run_id and run_id not in self._others and len(self._others) < _MOST_OTHERS:
+            self._others.add(run_id)
+            self.other_runs.append(run_id)
+
+    def _settle(self) -> None:
+        """Where a run is called exactly what was asked for, those whose ids only begin so are others."""
+        if self._only in self.runs:
+            for run_id in [run_id for run_id in self.runs if run_id != self._only]:
+                run = self.runs.pop(run_id)
+                self._untold.update(run.accounted())
+                run.leave()
+                self._name_other(run_id)
 
     def _leave(self, run: RunStory) -> None:
         self.untold_runs += 1
@@ -159,7 +178,8 @@ def story(lines: Iterable[str], *, run_id: str | None = None) -> Story:
 
     Args:
         lines: With or without their line ends.
-        run_id: Only this run is told; the events of others are counted.
+        run_id: Only this run is told, or, where no run is called exactly that, those whose ids begin so; the events of
+            others are counted.
 
     Guarantees:
         Memory does not grow with the log: beyond some hundreds of files and some tens of pages or retries of each, those
@@ -169,4 +189,5 @@ def story(lines: Iterable[str], *, run_id: str | None = None) -> Story:
     told = Story(_only=run_id)
     for line in lines:
         told._take(line)  # noqa: SLF001 - a story grows only here; to its readers it is finished
+    told._settle()  # noqa: SLF001 - as above
     return told

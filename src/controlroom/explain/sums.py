@@ -15,9 +15,9 @@ _MOST_KINDS: Final = 20
 _REST: Final = "(others)"
 
 
-def _tally(counter: Counter[str], kind: str) -> None:
+def _tally(counter: Counter[str], kind: str, number: int = 1) -> None:
     """Count *kind*, in a counter that stays small whatever the kinds are."""
-    counter[kind if kind in counter or len(counter) < _MOST_KINDS else _REST] += 1
+    counter[kind if kind in counter or len(counter) < _MOST_KINDS else _REST] += number
 
 
 @dataclass(slots=True)
@@ -30,6 +30,8 @@ class Sums:
         files_s: Seconds of work on files, all of that included.
         downloads_s: Seconds of downloads, their waits included; *downloads_in_files_s*: of them, likewise.
         requests_s: Seconds until requests were answered; logged at DEBUG, so often none.
+        records: Those on pages that were handed out; *set_aside*: those that were not, by endpoint.
+        warnings: Those that tell of nothing in the tree, by name.
     """
 
     waited_s: float = 0.0
@@ -54,11 +56,17 @@ class Sums:
     statuses: Counter[str] = field(default_factory=Counter)
     signals: Counter[str] = field(default_factory=Counter)
     codes: Counter[str] = field(default_factory=Counter)
+    set_aside: Counter[str] = field(default_factory=Counter)
+    warnings: Counter[str] = field(default_factory=Counter)
 
     def add(self, name: str, facts: Facts) -> None:
         """Add an event up."""
         if adding := _ADDING.get(name):
             adding(self, facts)
+
+    def warned_of(self, name: str) -> None:
+        """Count a warning that tells of nothing in the tree."""
+        _tally(self.warnings, name)
 
     def page_took(self, facts: Facts, waited_s: float) -> None:
         """Add up what a page took, of which *waited_s* were waits before retries."""
@@ -71,7 +79,8 @@ class Sums:
         """Return what the run did, where it did any of it."""
         told = {
             "pages": self.pages,
-            "records": self.records,
+            "records": self.records + self.set_aside.total(),
+            "records_set_aside": dict(self.set_aside),
             "retries": self.retries,
             "retry_codes": dict(self.codes),
             "units_committed": self.committed,
@@ -84,6 +93,7 @@ class Sums:
             "published_bytes": self.published_bytes,
             "requests": dict(self.statuses),
             "signals": dict(self.signals),
+            "warnings": dict(self.warnings),
         }
         return {name: value for name, value in told.items() if value}
 
@@ -100,6 +110,10 @@ def _retry_scheduled(sums: Sums, facts: Facts) -> None:
 def _page_fetched(sums: Sums, facts: Facts) -> None:
     sums.pages += 1
     sums.records += count(facts, "records")
+
+
+def _records_rejected(sums: Sums, facts: Facts) -> None:
+    _tally(sums.set_aside, text(facts, "endpoint"), count(facts, "rejected"))
 
 
 def _file_ended(sums: Sums, facts: Facts) -> None:
@@ -155,6 +169,7 @@ def _elapsed_s(facts: Facts) -> float:
 _ADDING: Final[dict[str, Callable[[Sums, Facts], None]]] = {
     "retry_scheduled": _retry_scheduled,
     "page_fetched": _page_fetched,
+    "records_rejected": _records_rejected,
     "file_ingested": _file_ended,
     "file_quarantined": _file_ended,
     "file_released": _file_ended,

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from controlroom.explain.blame import severity
+from controlroom.explain.blame import severity, who_acts
 from controlroom.explain.branches import tree_lines
-from controlroom.explain.effects import effects, left_behind
+from controlroom.explain.effects import did_not_fit, effects, left_behind
 from controlroom.explain.style import Style, many, seconds
 
 if TYPE_CHECKING:
@@ -69,7 +69,8 @@ def _in_a_line(runs: list[RunDocument], style: Style) -> Iterator[str]:
     for place in sorted(latest):
         run = runs[place]
         lasted = "" if run["elapsed_s"] is None else f" {seconds(run['elapsed_s'])}"
-        told = f"{_date(run)[:16]} {run['job']} {run['outcome'] or 'no end was logged'}{lasted} {run['id']}"
+        why = f" ({run['reason']})" if run["reason"] and not _went_well(run) else ""
+        told = f"{_date(run)[:16]} {run['job']} {run['outcome'] or 'no end was logged'}{lasted} {run['id']}{why}"
         yield from style.lines(told, "  ", "    ", colour="" if _went_well(run) else "warned")
 
 
@@ -123,6 +124,10 @@ def _who_must_act(run: RunDocument, style: Style) -> Iterator[str]:
     by_actor: dict[str, list[FailureDocument]] = {run["who_acts"]: []} if run["id"] else {}
     for failure in run["failures"]:
         by_actor.setdefault(failure["who_acts"], []).append(failure)
+    misfits = list(did_not_fit(run))
+    owner = who_acts("", "quarantine")
+    if misfits:
+        by_actor.setdefault(owner, [])
     if not by_actor or (set(by_actor) == {"nobody"}):
         return
     yield from ["", style.painted("  Who must act", "title")]
@@ -133,6 +138,8 @@ def _who_must_act(run: RunDocument, style: Style) -> Iterator[str]:
         for failure in latest:
             yield from _failure(failure, style)
         yield from _more(len(failures) - len(latest), "failure", "      ", style, before=True)
+        for misfit in misfits if actor == owner else ():
+            yield from style.lines(misfit, "      ", "        ")
 
 
 def _failure(failure: FailureDocument, style: Style) -> Iterator[str]:
@@ -140,18 +147,20 @@ def _failure(failure: FailureDocument, style: Style) -> Iterator[str]:
     about = f" {failure['subject']}" if failure["subject"] else ""
     yield from style.lines(f"{at}{failure['event']}{about} [{failure['code']}]", "      ", "        ")
     yield from style.lines(failure["error"], "        ")
-    exception = failure["exception"]
-    if exception is None:
-        return
     if len(failure["attempts"]) > 1:
         yield from style.lines(f"after {len(failure['attempts'])} attempts", "        ")
-    for line in _because(exception):
+    for line in _because(failure["exception"], failure["called_from"]):
         yield from style.lines(line, "        ", "          ", colour="faint")
 
 
-def _because(exception: Mapping[str, Any]) -> Iterator[str]:
-    """Yield where it was raised, and what led to it."""
-    yield from _where(exception)
+def _because(exception: Mapping[str, Any] | None, called_from: str) -> Iterator[str]:
+    """Yield where it was raised, or where what raised it was called from, and what led to it."""
+    if called_from:
+        yield f"at {called_from}"
+    if exception is None:
+        return
+    if not called_from:
+        yield from _where(exception)
     yield from (f"note: {note}" for note in exception["notes"][:_MOST_CAUSES])
     for cause in exception["causes"][:_MOST_CAUSES]:
         yield f"because of {cause['type']}: {cause['message']}"

@@ -9,6 +9,7 @@ from controlroom.explain.sums import Sums
 __all__ = ["times_of"]
 
 _ELSEWHERE = "everything else"
+_LEAST_S = 1e-6  # what is told is rounded to that
 _LEAST_SHARE = 0.01  # less of the run than this is nobody's question
 
 
@@ -17,7 +18,7 @@ def times_of(sums: Sums, elapsed_s: float | None) -> list[tuple[str, float]]:
 
     They add up to *elapsed_s*, unless pages or files were worked on side by side: then they come to more.
     """
-    parts = [(name, seconds) for name, seconds in _parts(sums) if seconds > 0]
+    parts = [(name, seconds) for name, seconds in _parts(sums) if seconds >= _LEAST_S]
     if parts and elapsed_s is not None:
         rest_s = elapsed_s - sum(seconds for _, seconds in parts)
         if rest_s > _LEAST_SHARE * elapsed_s:

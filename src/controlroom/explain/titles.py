@@ -43,7 +43,7 @@ def _retry(retry: Branch) -> str:
 
 def _rejects(rejects: Branch) -> str:
     said = 0 if rejects.parent is None else count(rejects.parent.facts, "rejected")  # it logs the first ones only
-    number = max(rejects.node.counts.get("record_rejected", 0), said)
+    number = max(rejects.node.counts.get("record_rejected", 0), said, count(rejects.facts, "rejected"))
     return "1 record rejected" if number == 1 else f"{number:,} records rejected"
 
 

@@ -41,7 +41,8 @@ _BARE = re.compile(r"[^\s&;,\"'<>(){}\[\]][^\s&;,\"'<>)}\]]*")
 _TO_END_OF_LINE = re.compile(r"[^\r\n\"'\\]+")
 _QUOTE = re.compile(r"\\*[\"']")
 _QUOTED = {'"': re.compile(r"(?:[^\"\\]|\\.)*+", re.DOTALL), "'": re.compile(r"(?:[^'\\]|\\.)*+", re.DOTALL)}
-_NO_VALUE = re.compile(r"(?:null|none|true|false)(?![^\s&;,\"'<>)}\]])", re.IGNORECASE)
+# The last one is how pydantic shows a secret: masked already.
+_NO_VALUE = re.compile(r"(?:null|none|true|false|Secret(?:Str|Bytes)?\(b?'\**'\))(?![^\s&;,\"'<>)}\]])", re.IGNORECASE)
 _JSON_NUMBER = re.compile(r"-?\d[\d.eE+-]*\s*[,}\]]")
 
 

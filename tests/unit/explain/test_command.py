@@ -45,6 +45,32 @@ def test_an_unknown_run_is_refused_with_those_there_are(tmp_path: Path) -> None:
         main(write(tmp_path / "run.jsonl", "r1", "r2"), "r3")
 
 
+def test_an_unknown_run_among_many_is_refused_with_how_many_there_are(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="Runs it tells of: r0, r1, r2, r3, r4 and 7 more"):
+        main(write(tmp_path / "run.jsonl", *(f"r{number}" for number in range(12))), "x")
+
+
+def test_nobody_has_to_type_a_whole_run_id(tmp_path: Path) -> None:
+    path = write(tmp_path / "run.jsonl", "01a2-77aa", "01a3-99bb")
+
+    assert list(read(path, "01a3").runs) == ["01a3-99bb"]
+    with pytest.raises(ConfigError, match="several runs begin with '01a': 01a2-77aa, 01a3-99bb"):
+        read(path, "01a")
+
+
+def test_a_run_whose_id_begins_another_can_be_asked_for(tmp_path: Path) -> None:
+    path = write(tmp_path / "run.jsonl", "r10", "r1", "r11")
+    told = read(path, "r1")
+
+    assert list(told.runs) == ["r1"]
+    assert told.other_runs == ["r10", "r11"]
+    assert told.accounted().total() == told.events_read == 3
+
+
+def test_what_was_logged_outside_of_any_run_is_no_beginning_of_every_id(tmp_path: Path) -> None:
+    assert list(read(write(tmp_path / "run.jsonl", "", "r1"), "").runs) == [""]
+
+
 @pytest.mark.parametrize("name", ["missing.jsonl", ".", "null\0byte"])
 def test_a_log_that_cannot_be_read_is_a_configuration_error(tmp_path: Path, name: str) -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
@@ -78,6 +104,27 @@ def test_the_files_of_a_rotated_log_are_one_log_compressed_or_not(tmp_path: Path
     assert list(told.runs) == ["r1", "r2", "r3"]
     assert told.events_read == 5
     assert told.bytes_read == len(started("r1", "r2", "r2", "r3", "r3"))
+
+
+def test_nothing_is_counted_twice_that_a_wildcard_brings_along(tmp_path: Path) -> None:
+    packed, leftover, current, lock, part = (
+        tmp_path / f"run.jsonl{suffix}" for suffix in (".1.gz", ".1", "", ".lock", ".part")
+    )
+    packed.write_bytes(gzip.compress(started("r1")))
+    write(leftover, "r1")
+    write(current, "r2")
+    lock.write_bytes(b"1 2 3\n")
+    part.write_bytes(gzip.compress(started("r1"))[:-4])
+    told = read([current, leftover, packed, lock, part, tmp_path / "." / "run.jsonl"])
+
+    assert (told.events_read, told.foreign_lines, told.truncated_lines) == (2, 0, 0)
+
+
+def test_what_is_named_by_itself_is_read_whatever_it_is_called(tmp_path: Path) -> None:
+    write(part := tmp_path / "run.jsonl.part", "r1")
+    write(second := tmp_path / "run.jsonl.1", "r2")
+
+    assert list(read([part, second]).runs) == ["r1", "r2"]
 
 
 def test_a_compressed_log_that_was_cut_is_told_up_to_there(tmp_path: Path) -> None:

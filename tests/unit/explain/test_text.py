@@ -230,3 +230,99 @@ def test_that_the_log_itself_is_not_whole_is_said() -> None:
 
     assert "12 lines lost when the log was written: not all is told" in shown
     assert "3 events left out of the log" in shown
+
+
+def orders(number: int, *, rejected: int = 0, records: int = 5) -> list[str]:
+    of_page = {"walk": "w1", "page": number, "endpoint": "/orders"}
+    lines = [line("page_fetched", number, records=records - rejected, elapsed_s=0.1, **of_page)]
+    if rejected:
+        lines.append(
+            line("records_rejected", number, level="WARNING", rejected=rejected, position=3, reason="no id", **of_page)
+        )
+    return lines
+
+
+def shown_of(*lines: str) -> str:
+    return " ".join(render_text(story(lines)).replace("│", "").split())
+
+
+def test_records_that_a_walk_set_aside_are_not_passed_over_as_if_all_were_well() -> None:
+    pages = [text for number in range(1, 13) for text in orders(number, rejected=int(number in {2, 10}))]
+    lines = [
+        line("run_started", job="ingest"),
+        line("walk_started", walk="w1", endpoint="/orders", resumed_behind=0),
+        *pages,
+        line("walk_finished", 13, walk="w1", endpoint="/orders", pages=12, records=60, expected=60, verified=True),
+        line("run_finished", 14, outcome="succeeded", exit_code=0, elapsed_s=14.0),
+    ]
+    shown = shown_of(*lines)
+
+    assert "page 10: 4 records, 0.1 s" in shown
+    assert "1 record rejected: the first at position 3: no id" in shown
+    assert "12 pages, 60 records 2 records of them set aside" in shown
+    assert (
+        "Who must act the owner of the data: it was set aside, with the reason beside it 2 records of /orders did not "
+        "fit the model (pages 2, 10)"
+    ) in shown
+    (run,) = story(lines).to_dict()["runs"]
+    assert {node["outcome"] for node in run["nodes"] if node["kind"] == "rejects"} == {"quarantined"}
+
+
+def test_one_walk_has_one_number_of_records_in_the_tree_and_in_the_effects() -> None:
+    shown = shown_of(
+        *(text for number in range(1, 5) for text in orders(number, rejected=int(number == 2))),
+        line("walk_broken_off", 5, walk="w1", endpoint="/orders", pages=4, records=20, reason="APITimeoutError"),
+    )
+
+    assert "/orders: 4 pages, 20 records" in shown
+    assert "Effects 4 pages, 20 records" in shown
+
+
+@pytest.mark.parametrize("many", [1, 40])
+def test_no_warning_is_folded_away_because_what_it_happened_in_went_well(many: int) -> None:
+    shown = shown_of(
+        line("file_claimed", key="a.csv"),
+        *(line("disk_nearly_full", 1, level="WARNING", file="a.csv", free="3 GB") for _ in range(many)),
+        line("pagination_path_missing", 1, level="WARNING", walk="w1", endpoint="/orders", path="meta.next"),
+        line("walk_finished", 1, walk="w1", endpoint="/orders", pages=1, records=100, stop_reason="no next page"),
+        line("file_ingested", 2, key="a.csv", elapsed_s=1.0),
+        line("run_finished", 3, outcome="succeeded"),
+    )
+
+    assert "disk_nearly_full: free=3 GB" in shown
+    assert f"warnings: disk_nearly_full x{many}" in shown
+    assert "nothing at meta.next, where the next page was looked for" in shown
+
+
+def test_a_walk_says_where_it_was_resumed_and_where_it_can_go_on() -> None:
+    begun = line("walk_started", walk="w1", endpoint="/orders", resumed_behind=4)
+    broken = line("walk_broken_off", 7, walk="w1", endpoint="/orders", pages=6, records=30, reason="APITimeoutError")
+
+    assert "/orders: 6 pages, 30 records, 7.0 s, broken off: APITimeoutError, resumed behind page 4" in shown_of(
+        begun, *orders(5), *orders(6), broken
+    )
+    assert "1 walk not finished: /orders (can go on behind page 6)" in shown_of(begun, *orders(5), *orders(6), broken)
+    assert "1 walk not finished: /orders (can go on behind page 5)" in shown_of(begun, *orders(5))
+    assert "1 walk not finished: /orders (can go on behind page 4)" in shown_of(begun)
+
+
+def test_a_failure_deep_in_a_library_is_told_with_the_line_of_the_job_that_led_there() -> None:
+    frames = [{"file": "/opt/site-packages/controlroom/http/exchange.py", "line": 9, "function": "sent"}]
+    exception = {"type": "APITimeoutError", "frames": frames}
+    told = line("gave_up", called_from="job.py:17 in prices", exception=exception, **failure("api-timeout", "retry"))
+
+    assert "at job.py:17 in prices" in shown_of(told)
+    assert "exchange.py" not in shown_of(told)
+    assert "exchange.py:9 in sent" in shown_of(told.replace('"job.py:17 in prices"', "null"))
+
+
+def test_of_many_failed_runs_the_older_ones_say_why_in_their_line() -> None:
+    lines = [
+        line("run_finished", number, run_id=f"r{number}", outcome="failed", elapsed_s=1.0, reason=f"no file {number}")
+        for number in range(8)
+    ]
+    shown = render_text(story(lines))
+
+    assert " failed 1.0 s r0 (no file 0)\n" in shown
+    assert " failed 1.0 s r2 (no file 2)\n" in shown
+    assert "Run r3" in shown

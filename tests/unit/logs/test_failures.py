@@ -247,6 +247,41 @@ def test_an_exception_that_raises_when_read_is_told_by_its_class(lines: Any) -> 
     assert fail(lines, Hostile())["exception"]["type"] == "Hostile"
 
 
+class Sealed(Exception):
+    @property
+    def __dict__(self) -> NoReturn:
+        raise RuntimeError
+
+
+class Nameless(type):
+    def __getattribute__(cls, name: str) -> Any:
+        if name == "__name__":
+            raise RuntimeError
+        return super().__getattribute__(name)
+
+
+@pytest.mark.parametrize("error", [ValueError, None, "a text", Sealed("x")], ids=repr)
+def test_what_can_carry_no_mark_is_told_each_time(lines: Any, error: Any) -> None:
+    log.failure("tried", error)
+    log.failure("tried", error)
+
+    assert [line["level"] for line in lines()] == ["ERROR", "ERROR"]
+
+
+def test_what_has_not_even_a_name_costs_its_line_and_no_more(lines: Any) -> None:
+    log.failure("tried", Nameless("X", (), {})())
+    log.failure("tried_on", DataError("x"))
+
+    assert [line["event"] for line in lines()] == ["tried_on"]
+
+
+def test_a_failure_that_comes_as_exc_info_may_have_a_fact_called_error(lines: Any) -> None:
+    log.error("tried", exc_info=DataError("x"), error="as the caller says")
+
+    (line,) = lines()
+    assert (line["error"], line["code"]) == ("as the caller says", "data")
+
+
 def test_notes_of_any_kind_do_not_break_the_line(lines: Any) -> None:
     error = ValueError("x")
     error.__notes__ = [1, None, "text"]

@@ -46,6 +46,17 @@ def test_a_message_without_a_text_is_told(lines: Any) -> None:
     assert "whose text raised RuntimeError" in lines()[-1]["event"]
 
 
+@pytest.mark.parametrize(
+    ("exc_info", "error"),
+    [(ValueError("bare"), "ValueError: bare"), (True, None), ("text", None), ((None, None, None), None)],
+)
+def test_a_record_made_by_hand_may_have_anything_as_its_exception(lines: Any, exc_info: Any, error: str | None) -> None:
+    made = {"name": "x", "levelno": 40, "levelname": "ERROR", "msg": "m", "exc_info": exc_info}
+    other.handle(logging.makeLogRecord(made))
+
+    assert lines()[-1].get("error") == error
+
+
 def test_an_exception_comes_with_its_frames_and_code(lines: Any) -> None:
     try:
         _ = 1 / 0

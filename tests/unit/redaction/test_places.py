@@ -97,6 +97,7 @@ READABLE = [
     "https://h/?page_token=abc&cursor=def&next_token=7&tokens_used=12",
     "token_count=7 secret_name=prod/db author=ada monkey=1 keyboard=us",
     "token=null token=None secret=false password=TRUE",
+    "Settings(api_token=SecretStr('**********'), password=SecretBytes(b'***'), secret=SecretStr(''))",
     '{"token": null, "secret": true, "password": 12345, "api_key": -1.5e3}',
     "{'token': None, 'x': 1}",
     "f(password=None)",

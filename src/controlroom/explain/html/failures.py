@@ -74,7 +74,7 @@ def _card(failure: Mapping[str, Any], id_: str, link: Html | None, *, whole: boo
         _chip(failure.get("disposition")),
         link,
     ]
-    who = text(failure.get("who_acts"))
+    who, called_from = text(failure.get("who_acts")), cleaned(text(failure.get("called_from")), _LONGEST)
     details = []
     if whole:
         exception = mapped(failure.get("exception"))
@@ -88,6 +88,7 @@ def _card(failure: Mapping[str, Any], id_: str, link: Html | None, *, whole: boo
         element("p", *labels, class_="labels"),
         element("p", text(failure.get("error")), class_="error data"),
         element("p", element("b", "Who must act: "), who, class_="who") if who else None,
+        element("p", element("b", "Called from: "), called_from, class_="place data") if called_from else None,
         *details,
         class_=f"failure {_TONES.get(text(failure.get('disposition')), 'failed')}",
         id=id_,
