@@ -32,6 +32,7 @@ def walk(
     params: Mapping[str, Any] | None = None,
     resume: Mapping[str, Any] | None = None,
     take: int | None = None,
+    prefetch: int = 0,
     path: Mapping[str, object] | None = None,
     **client: Any,
 ) -> Outcome:
@@ -40,14 +41,14 @@ def walk(
 
     def sync() -> None:
         with ApiClient(url, **client) as api:
-            for page in api.pages(endpoint, params=params, resume=resume, **(path or {})):
+            for page in api.pages(endpoint, params=params, resume=resume, prefetch=prefetch, **(path or {})):
                 outcome.pages.append(page)
                 if len(outcome.pages) == take:
                     break
 
     async def asynchronous() -> None:
         async with AsyncApiClient(url, **client) as api:
-            async for page in api.pages(endpoint, params=params, resume=resume, **(path or {})):
+            async for page in api.pages(endpoint, params=params, resume=resume, prefetch=prefetch, **(path or {})):
                 outcome.pages.append(page)
                 if len(outcome.pages) == take:
                     break

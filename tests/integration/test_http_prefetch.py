@@ -135,6 +135,28 @@ def test_a_consumer_that_stops_does_not_wait_for_a_retry_after() -> None:
     assert left_over() == []
 
 
+def test_a_consumer_that_leaves_early_is_no_failure_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="controlroom")
+    hangs, may_go_on = threading.Event(), threading.Event()
+
+    def answer(asked: Asked) -> Answer:
+        if asked.query.get("cursor") == "1":
+            hangs.set()
+            may_go_on.wait(30)
+        return pages_of_two(asked)
+
+    with serving(answer) as server, ApiClient(server.url, timeouts=Timeouts(read_s=0.2)) as api:
+        pages = api.pages(ITEMS, prefetch=1)
+        next(pages)
+        assert hangs.wait(30)
+        pages.close()
+        may_go_on.set()
+
+    told = [record.__dict__["controlroom"] for record in caplog.records]
+    assert [line["event"] for line in told if line["level"] in {"ERROR", "WARNING"}] == []
+    assert [line["reason"] for line in told if line["event"] == "walk_broken_off"] == ["closed"]
+
+
 def test_what_was_bound_and_the_deadline_reach_the_thread(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", logger="controlroom")
     with serving(pages_of_two) as server, ApiClient(server.url) as api, bound(run_id="r1"):

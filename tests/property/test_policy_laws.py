@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controlroom import retrying
 from controlroom.clock import deadline
 from controlroom.errors import APIConnectionError, ControlRoomError, Disposition, ShutdownRequested
 from controlroom.policy.deadlines import Deadline
 from controlroom.policy.flow import drive, drive_async
 from controlroom.policy.retry import Decision, GiveUp, RetryAfter, RetryBudget, judge
 from controlroom.retrying import Backoff, RetryPolicy
+from controlroom.retrying import series as series_of_tries
 from controlroom.testing import FaultPlan, ManualClock, SimulatedCrash
 from tests.property.strategies import (
     Script,
@@ -163,11 +163,12 @@ def _quiet() -> Iterator[None]:
     """Thousands of series give up here; none of that is news."""
 
     class Silent:
+        def info(self, *_: Any, **__: Any) -> None: ...
         def warning(self, *_: Any, **__: Any) -> None: ...
         def failure(self, *_: Any, **__: Any) -> None: ...
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(retrying, "_log", Silent())
+        patch.setattr(series_of_tries, "_log", Silent())
         yield
 
 

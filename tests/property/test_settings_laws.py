@@ -102,7 +102,9 @@ VARIABLES = [
 ]
 variables = st.dictionaries(st.sampled_from(VARIABLES), texts, max_size=4)
 flat = st.dictionaries(st.sampled_from([name for name in VARIABLES if "__" not in name]), texts, max_size=3)
-files = flat.filter(lambda by_name: len({name.lower() for name in by_name}) == len(by_name))  # two of one name are refused
+files = flat.filter(
+    lambda by_name: len({name.lower() for name in by_name}) == len(by_name)
+)  # two of one name are refused
 nested = st.fixed_dictionaries({}, optional={"url": words, "pool": numbers, "password": words})
 data = st.fixed_dictionaries(
     {},

@@ -135,6 +135,13 @@ def test_what_works_at_once_is_called_once_and_says_nothing(run, time_, lines) -
     assert lines.warnings == lines.failures == []
 
 
+def test_what_works_at_once_needs_no_loop(run, monkeypatch) -> None:
+    for engine in ("Retrying", "AsyncRetrying"):
+        monkeypatch.setattr(f"controlroom.retrying.{engine}", None)
+
+    assert run(STEADY, Failing()) == "answer"
+
+
 def test_a_passing_failure_is_tried_again_after_each_wait(run, time_) -> None:
     flaky = Failing(refused(), refused(), refused(), refused())
 
@@ -215,6 +222,43 @@ def test_no_attempt_becomes_the_context_of_the_next(run) -> None:
 
     assert caught.value.__context__ is None
     assert caught.value.__cause__ is None
+
+
+def by_awaiting(policy: RetryPolicy, fn: Callable[[], Any]) -> Any:
+    """As `by_acall`, without asyncio, which raises again what comes out, and so puts it in another context."""
+
+    async def asynchronous() -> Any:
+        return fn()
+
+    return policy.acall(asynchronous).send(None)
+
+
+@pytest.mark.parametrize("run", [by_call, by_awaiting])
+@pytest.mark.parametrize("kind", [APIConnectionError, KeyError])
+def test_the_context_of_an_error_stays_whatever_the_caller_is_dealing_with(run, kind, monkeypatch) -> None:
+    async def asleep(_: float) -> None:
+        """Wait for nothing, so that no loop is needed."""
+
+    monkeypatch.setattr(clock, "asleep", asleep)
+
+    def refuse() -> None:
+        raise OSError("ECONNREFUSED")
+
+    def fail() -> None:
+        try:
+            refuse()
+        except OSError:
+            raise kind("refused")  # noqa: B904 - its context is what is looked at
+
+    try:
+        refuse()
+    except OSError:
+        with pytest.raises(kind) as caught:
+            run(RetryPolicy(attempts=2), fail)
+
+    assert caught.value.__context__ is not None
+    assert caught.value.__context__.__traceback__ is not None
+    assert caught.value.__context__.__traceback__.tb_frame.f_code.co_name == "fail"
 
 
 def test_the_cause_of_the_last_error_stays_its_cause(run) -> None:
@@ -572,6 +616,8 @@ class TestLogging:
         with pytest.raises(APIConnectionError) as caught:
             run(policy, Failing(refused(), refused()))
 
+        called_from = lines.failures[0].pop("called_from")
+        assert called_from.startswith(f"{__file__}:")
         assert lines.failures == [
             {
                 "event": "gave_up",

@@ -1,8 +1,9 @@
 """The tables that controlroom keeps in your database, beside your own. Names begin with ``controlroom_``.
 
 They hold decisions, never data: which keys have committed (`ledger`), where a run stands (`checkpoints`), how far the
-data is complete (`watermarks`), which files are whose (`inbox`). All of them are written in the same transaction as
-the rows they speak of, which is the point: a claim in another store can disagree with its effect.
+data is complete (`watermarks`), which files are whose (`inbox`). All of those are written in the same transaction as
+the rows they speak of, which is the point: a claim in another store can disagree with its effect. What processes hand to
+each other stands beside them: the counts of shared rate limits (`limits`) and tokens of APIs (`tokens`).
 
 Instants are UTC. Texts of instants are ISO 8601, so that they sort.
 """
@@ -13,7 +14,7 @@ from typing import Final
 
 from sqlalchemy import Column, Float, Index, Integer, MetaData, Table, Text
 
-__all__ = ["SCHEMA_VERSION", "checkpoints", "inbox", "ledger", "metadata", "schema", "watermarks"]
+__all__ = ["SCHEMA_VERSION", "checkpoints", "inbox", "ledger", "limits", "metadata", "schema", "tokens", "watermarks"]
 
 SCHEMA_VERSION: Final = 1
 """The version of these tables that this release reads and writes."""
@@ -54,6 +55,24 @@ watermarks: Final = Table(
     Column("updated_at", Text, nullable=False),
 )
 """Complete up to here, in data time, as tagged JSON (see `controlroom.policy.watermark`)."""
+
+limits: Final = Table(
+    "controlroom_limits",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+    Column("updated_at", Text, nullable=False),
+)
+"""One row for each rate limit that processes share: how far its places are taken (see `controlroom.policy.shared_pace`)."""
+
+tokens: Final = Table(
+    "controlroom_tokens",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+    Column("updated_at", Text, nullable=False),
+)
+"""One row for each sign-in that processes share, as JSON. Access and refresh tokens stand in it as they are."""
 
 inbox: Final = Table(
     "controlroom_inbox",

@@ -177,7 +177,7 @@ class Database:
     def create_control_tables(self) -> None:
         """Create the tables that controlroom keeps here, where they are missing. Idempotent.
 
-        Ledger, checkpoints, watermarks and inbox; their names begin with ``controlroom_``.
+        Ledger, checkpoints, watermarks, inbox, shared limits and tokens; their names begin with ``controlroom_``.
 
         Raises:
             ConfigError: A newer release has written them. Nothing was changed.

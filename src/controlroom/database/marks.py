@@ -15,7 +15,7 @@ from controlroom.database.transaction import Transaction
 from controlroom.errors import QueryError
 from controlroom.policy.watermark import WatermarkValue, advanced, decode, encode
 
-__all__ = ["Checkpoints", "Watermarks", "claim"]
+__all__ = ["Checkpoints", "Watermarks", "claim", "stored"]
 
 
 def _now() -> str:
@@ -40,7 +40,8 @@ def claim(work: Transaction, key: str) -> bool:
     return first
 
 
-def _stored(work: Transaction, table: Table, name: str) -> str | None:
+def stored(work: Transaction, table: Table, name: str) -> str | None:
+    """Return what stands under *name* in *table*, one with a name and a value; None where there is no row."""
     query = select(table.c.value).where(table.c.name == name)
     value: str | None = work.run(table.name, lambda: work.connection.execute(query).scalar(), table.name)
     return value
@@ -63,7 +64,7 @@ class Checkpoints:
 
     def get(self, name: str, default: Any = None) -> Any:
         """Return the value stored under *name*, or *default*."""
-        text = _stored(self._work, checkpoints, _named(name, "checkpoint"))
+        text = stored(self._work, checkpoints, _named(name, "checkpoint"))
         return default if text is None else json.loads(text)
 
     def set(self, name: str, value: Any) -> None:
@@ -110,7 +111,7 @@ class Watermarks:
         Raises:
             DataError: Its row was not written by controlroom.
         """
-        text = _stored(self._work, watermarks, _named(name, "watermark"))
+        text = stored(self._work, watermarks, _named(name, "watermark"))
         return None if text is None else decode(name, text)
 
     def advance(self, name: str, value: WatermarkValue) -> None:

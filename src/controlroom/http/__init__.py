@@ -13,7 +13,7 @@ from controlroom.http.client import ApiClient
 from controlroom.http.client_async import AsyncApiClient
 from controlroom.http.endpoint import AsyncBoundEndpoint, BoundEndpoint, Endpoint
 from controlroom.http.messages import Headers, Request, Response
-from controlroom.http.oauth2 import OAuth2ClientCredentials
+from controlroom.http.oauth2 import OAuth2ClientCredentials, OAuth2RefreshToken
 from controlroom.http.timeouts import Timeouts
 from controlroom.policy.circuit import CircuitBreaker
 from controlroom.policy.pagination import (
@@ -53,6 +53,7 @@ __all__ = [
     "LinkHeaderPagination",
     "NextUrlPagination",
     "OAuth2ClientCredentials",
+    "OAuth2RefreshToken",
     "OffsetPagination",
     "Page",
     "PageNumberPagination",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import SplitResult, quote, unquote, unquote_plus, urlsplit
 
@@ -44,6 +45,13 @@ def origin_of(url: str) -> Origin:
     if _AMBIGUOUS.search(url):
         message = "it contains a backslash or a control character"
         raise ValueError(message)
+    end = url.find("/", len("https://")) if url.startswith(("http://", "https://")) else -1
+    return _origin(url if end < 0 else url[:end])
+
+
+@lru_cache(maxsize=256)
+def _origin(url: str) -> Origin:
+    """Asked several times for each request, of the same few: what follows the host does not count."""
     parts, port = _parsed(url)
     if parts.scheme not in _PORTS or not parts.hostname or " " in parts.netloc:
         message = "it is no absolute http or https URL"
@@ -114,6 +122,8 @@ def with_query(url: str, params: Mapping[str, Any]) -> str:
         ConfigError: A value is none of these, or a text that UTF-8 cannot write.
     """
     added = [f"{_quoted(name, name)}={_quoted(text, name)}" for name, text in _pairs(params)]
+    if "?" not in url and "#" not in url:
+        return f"{url}?{'&'.join(added)}" if added else url
     head, kept = _split(url)
     query = "&".join([*(item for item in kept if _name_of(item) not in params), *added])
     return f"{head}?{query}" if query else head
@@ -121,6 +131,8 @@ def with_query(url: str, params: Mapping[str, Any]) -> str:
 
 def without_query(url: str, names: frozenset[str], values: frozenset[str]) -> str:
     """Return *url* without the query entries called one of *names* or worth one of *values*."""
+    if "?" not in url and "#" not in url:
+        return url
     head, items = _split(url)
     kept = [item for item in items if _name_of(item) not in names and not _values_of(item) & values]
     return f"{head}?{'&'.join(kept)}" if kept else head
@@ -142,7 +154,7 @@ def _values_of(item: str) -> set[str]:
 
 def _pairs(params: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name, value in params.items():
-        several = isinstance(value, Sequence) and not isinstance(value, str | bytes)
+        several = not isinstance(value, str | bytes) and isinstance(value, Sequence)
         for single in value if several else [value]:
             if single is not None:
                 yield name, _text(name, single)

@@ -12,6 +12,7 @@ from controlroom.http import library, walks
 from controlroom.http.auth import Auth
 from controlroom.http.calls import Call, CallOptions
 from controlroom.http.configuration import Configuration, hosts
+from controlroom.http.coordination import require_colour
 from controlroom.http.download_targets import Target
 from controlroom.http.downloads import Download, DownloadSink, log_download
 from controlroom.http.endpoint import BoundEndpoint, Endpoint
@@ -20,6 +21,7 @@ from controlroom.http.exchange import exchange
 from controlroom.http.messages import Headers, Response
 from controlroom.http.prefetch import ahead, require_count
 from controlroom.http.timeouts import Timeouts
+from controlroom.http.trust import Trust, Verify
 from controlroom.policy.circuit import CircuitBreaker
 from controlroom.policy.flow import drive
 from controlroom.policy.pagination import FetchPage, Page, PageResponse, Walk
@@ -52,6 +54,9 @@ class ApiClient:
         max_response_bytes: The largest body let in, after decompression.
         allowed_hosts: Hosts ("cdn.example.com", "10.0.0.7:8080") that links and redirects may lead to, without
             credentials.
+        verify: Whom to believe in TLS: the PEM file of a private certificate authority, in the place of the usual ones; or
+            an ``ssl.SSLContext``, which may hold a client certificate. None: what SSL_CERT_FILE or SSL_CERT_DIR names, or
+            else the usual ones. There is no way to believe everyone.
         transport: An ``httpx.BaseTransport`` in the place of sockets and proxies. Closed with the client.
 
     Raises:
@@ -80,6 +85,7 @@ class ApiClient:
         circuit: CircuitBreaker | None = None,
         max_response_bytes: int = 64 * 2**20,
         allowed_hosts: Iterable[str] | None = None,
+        verify: Verify = None,
         transport: library.BaseTransport | None = None,
     ) -> None:
         self._configuration = Configuration(
@@ -94,7 +100,9 @@ class ApiClient:
             max_response_bytes=max_response_bytes,
             allowed_hosts=hosts(allowed_hosts),
         )
-        self._engine = Engine(transport)
+        require_colour("rate_limit.shared", self._configuration.pace.shared, "sync")
+        require_colour("auth.store", getattr(getattr(auth, "store", None), "place", None), "sync")
+        self._engine = Engine(transport, Trust(verify, has_transport=transport is not None))
 
     def request(self, method: str, path: str, **options: Unpack[CallOptions]) -> Response:
         """Send a request and return the answer, read to its end.

@@ -12,6 +12,7 @@ from controlroom.http import library, walks
 from controlroom.http.auth import Auth
 from controlroom.http.calls import Call, CallOptions
 from controlroom.http.configuration import Configuration, hosts
+from controlroom.http.coordination import require_colour
 from controlroom.http.download_targets import AsyncTarget
 from controlroom.http.downloads import Download, DownloadSink, log_download
 from controlroom.http.endpoint import AsyncBoundEndpoint, Endpoint
@@ -21,6 +22,7 @@ from controlroom.http.messages import Headers, Response
 from controlroom.http.prefetch import require_count
 from controlroom.http.prefetch_async import ahead
 from controlroom.http.timeouts import Timeouts
+from controlroom.http.trust import Trust, Verify
 from controlroom.policy.circuit import CircuitBreaker
 from controlroom.policy.flow import drive_async
 from controlroom.policy.pagination import FetchPage, Page, PageResponse, Walk
@@ -61,6 +63,7 @@ class AsyncApiClient:
         circuit: CircuitBreaker | None = None,
         max_response_bytes: int = 64 * 2**20,
         allowed_hosts: Iterable[str] | None = None,
+        verify: Verify = None,
         transport: library.AsyncBaseTransport | None = None,
     ) -> None:
         self._configuration = Configuration(
@@ -75,7 +78,9 @@ class AsyncApiClient:
             max_response_bytes=max_response_bytes,
             allowed_hosts=hosts(allowed_hosts),
         )
-        self._engine = AsyncEngine(transport)
+        require_colour("rate_limit.shared", self._configuration.pace.shared, "async")
+        require_colour("auth.store", getattr(getattr(auth, "store", None), "place", None), "async")
+        self._engine = AsyncEngine(transport, Trust(verify, has_transport=transport is not None))
 
     async def request(self, method: str, path: str, **options: Unpack[CallOptions]) -> Response:
         """Send a request and return the answer, read to its end.

@@ -61,6 +61,7 @@ class Configuration:
     max_response_bytes: int = 64 * 2**20
     allowed_hosts: frozenset[str] = frozenset()
     origin: Origin = field(init=False)
+    usual_headers: Headers = field(init=False, repr=False)
     pace: RateLimit = field(init=False, repr=False)
     secret_params: Mapping[str, Any] = field(init=False, repr=False)
     secrets: frozenset[str] = field(init=False, repr=False)
@@ -72,10 +73,12 @@ class Configuration:
                 message = f"{name} is a {type(value).__name__}: give {example}."
                 raise ConfigError(message)
         hidden = _credentials({**self.headers, **self.params})
+        headers = Headers({name: hidden.get(name, value) for name, value in self.headers.items()})
         derived = {
             "origin": _own_origin(self.base_url),
             "pace": self.rate_limit or RateLimit(math.inf),
-            "headers": Headers({name: hidden.get(name, value) for name, value in self.headers.items()}),
+            "headers": headers,
+            "usual_headers": _on_top_of_the_defaults(headers),
             "params": {name: value for name, value in self.params.items() if name not in hidden},
             "secret_params": {name: hidden[name] for name in self.params if name in hidden},
             "secrets": frozenset(hidden.values()) | getattr(self.auth, "secrets", frozenset()),
@@ -121,15 +124,13 @@ class Configuration:
 
     def retry_for(self, call: Call) -> RetryPolicy:
         """Return the policy under which *call* is tried: the user's, narrowed to what may be sent twice."""
-        asked = self.retry.only_if
         is_sign_in: Callable[[str | None], bool] = getattr(self.auth, "owns", lambda _: False)
 
         def may_retry(error: ControlRoomError) -> bool:
             # Where already the sign-in failed, nothing of the call itself was sent.
             return call.may_retry(error) or is_sign_in(getattr(error, "url", None))
 
-        only_if = may_retry if asked is None else lambda error: may_retry(error) and asked(error)
-        return replace(self.retry, only_if=only_if, what=call.what)
+        return self.retry.named(call.what, only_if=may_retry)
 
     def outgoing(self, call: Call, url: str) -> Request:
         """Return *call* as it is sent to *url*: with credentials to the own origin only.
@@ -137,15 +138,17 @@ class Configuration:
         Raises:
             ConfigError: A header cannot be sent.
         """
-        request = Request(call.method, url, Headers(_DEFAULT_HEADERS), content=call.content)
         if origin_of(url) == self.origin:
-            request.headers.update(self.headers)
-            request.headers.update(call.headers)
-            request.params.update(self.secret_params)
-            request = self._authenticated(request)
+            headers = self.usual_headers.copy()
+            headers.take_over(call.headers)
+            request = self._authenticated(Request(call.method, url, headers, dict(self.secret_params), call.content))
         else:
-            request.headers.update({name: call.headers[name] for name in _HARMLESS_HEADERS if name in call.headers})
-        request.headers.require_sendable()
+            headers = Headers(_DEFAULT_HEADERS)
+            headers.update({name: call.headers[name] for name in _HARMLESS_HEADERS if name in call.headers})
+            request = Request(call.method, url, headers, content=call.content)
+        request.headers.require_sendable(self.usual_headers)
+        if not request.params and "#" not in request.url:
+            return request
         return replace(request, url=with_query(request.url, request.params), params={})
 
     def _authenticated(self, request: Request) -> Request:
@@ -171,7 +174,14 @@ class Configuration:
         """Return *request* without our own credentials, which servers like to repeat in their links."""
         param = getattr(self.auth, "param", None)
         names = frozenset(self.secret_params) | (frozenset() if param is None else {str(param)})
-        return replace(request, url=without_query(request.url, names, self.secrets))
+        url = without_query(request.url, names, self.secrets)
+        return request if url == request.url else replace(request, url=url)
+
+
+def _on_top_of_the_defaults(headers: Headers) -> Headers:
+    usual = Headers(_DEFAULT_HEADERS)
+    usual.take_over(headers)
+    return usual
 
 
 def _credentials(values: Mapping[str, Any]) -> dict[str, str]:

@@ -72,6 +72,9 @@ class Endpoint(Generic[RecordT]):
         if self.on_invalid not in {"raise", "quarantine"}:
             message = f'{self.path}: on_invalid={self.on_invalid!r} is not possible: give "raise" or "quarantine".'
             raise ConfigError(message)
+        if self.on_invalid == "quarantine" and self.model is None:
+            message = f'{self.path}: on_invalid="quarantine" needs a model= to judge records by.'
+            raise ConfigError(message)
         if not is_token(self.method):
             message = f"{self.path}: {self.method!r} is no method."
             raise ConfigError(message)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import threading
 import weakref
-from typing import cast
+from collections.abc import Iterable
+from typing import Any, cast
 
 from controlroom.clock import sleep
 from controlroom.errors import ConfigError
-from controlroom.http import library
+from controlroom.http import library, straight
 from controlroom.http.addresses import Origin, origin_of
+from controlroom.http.body import BodySink
 from controlroom.http.deadline_sockets import cut_to_deadlines
 from controlroom.http.proxies import proxy_for
-from controlroom.http.steps import Pause, Send
+from controlroom.http.steps import Coordinate, Pause, Send
+from controlroom.http.trust import Trust
 
 __all__ = ["Engine"]
 
@@ -22,39 +25,35 @@ class Engine:
 
     Args:
         transport: Used for every origin, and closed with the engine; None: sockets, and the environment's proxies.
+        trust: Whom to believe in TLS.
     """
 
-    def __init__(self, transport: library.BaseTransport | None) -> None:
+    def __init__(self, transport: library.BaseTransport | None, trust: Trust) -> None:
         self._given = transport
+        self._trust = trust
         self._routes: dict[Origin | None, library.BaseTransport] = {} if transport is None else {None: transport}
         self._lock = threading.Lock()
         self._open = weakref.finalize(self, _close_all, self._routes)  # a forgotten client leaks no socket
 
-    def perform(self, step: Pause | Send) -> None:
-        """Wait, or send and hand the answer to the sink."""
+    def perform(self, step: Pause | Send | Coordinate) -> Any:
+        """Wait, or send and hand the answer to the sink, or do the work and return what came of it."""
         match step:
-            case Pause():
-                sleep(step.wait_s)
             case Send():
                 self._send(step)
+            case Pause():
+                sleep(step.wait_s)
+            case Coordinate():
+                return step.work.run()
+        return None
 
     def _send(self, step: Send) -> None:
-        asked = step.request
-        extensions = {"timeout": step.timeouts}
-        headers = list(asked.headers.items())
-        request = library.Request(
-            asked.method, asked.url, headers=headers, content=asked.content or None, extensions=extensions
-        )
-        response = self._route(asked.url).handle_request(request)
-        try:
-            step.sink.begin(response.status_code, response.headers.multi_items())
-            # The raw stream, not iter_bytes(): unpacking happens under a limit.
-            for piece in cast("library.SyncByteStream", response.stream):
-                if not step.sink.feed(piece):
-                    break
-            step.sink.end()
-        finally:
-            response.close()
+        transport = self._route(step.request.url)
+        ours = self._given is None and straight.is_in_place(library.HTTPTransport.handle_request)
+        request = straight.plain(step.request, step.timeouts) if ours else None
+        if request is None:
+            _send_through(transport, step)
+        else:
+            _send_straight(transport, request, step.sink)
 
     def _route(self, url: str) -> library.BaseTransport:
         origin = origin_of(url)
@@ -63,7 +62,7 @@ class Engine:
                 message = "This client is closed. Make another one, or keep its `with` block open. Nothing was sent."
                 raise ConfigError(message)
             if origin not in self._routes:
-                self._routes[origin] = self._given or _sockets(proxy_for(origin))
+                self._routes[origin] = self._given or _sockets(origin, self._trust)
             return self._routes[origin]
 
     def close(self) -> None:
@@ -72,16 +71,53 @@ class Engine:
             self._open()
 
 
+def _send_straight(transport: Any, request: Any, sink: BodySink) -> None:
+    try:
+        response = transport._pool.handle_request(request)  # noqa: SLF001 - see deadline_sockets
+        try:
+            _take(sink, response.status, straight.pairs(response.headers), response.stream)
+        finally:
+            response.close()
+    except straight.FAILURES as error:
+        raise straight.translated(error) from error
+
+
+def _send_through(transport: library.BaseTransport, step: Send) -> None:
+    asked = step.request
+    request = library.Request(
+        asked.method,
+        asked.url,
+        headers=list(asked.headers.items()),
+        content=asked.content or None,
+        extensions={"timeout": step.timeouts},
+    )
+    response = transport.handle_request(request)
+    try:
+        # The raw stream, not iter_bytes(): unpacking happens under a limit.
+        pieces = cast("library.SyncByteStream", response.stream)
+        _take(step.sink, response.status_code, response.headers.multi_items(), pieces)
+    finally:
+        response.close()
+
+
+def _take(sink: BodySink, status_code: int, fields: list[tuple[str, str]], pieces: Iterable[bytes]) -> None:
+    sink.begin(status_code, fields)
+    for piece in pieces:
+        if not sink.feed(piece):
+            break
+    sink.end()
+
+
 def _close_all(routes: dict[Origin | None, library.BaseTransport]) -> None:
     for transport in set(routes.values()):
         transport.close()
     routes.clear()
 
 
-def _sockets(proxy: str | None) -> library.BaseTransport:
+def _sockets(origin: Origin, trust: Trust) -> library.BaseTransport:
     """Return a new transport; one for each origin, so that none starves another of connections."""
     try:
-        return cut_to_deadlines(library.HTTPTransport(proxy=proxy))
+        return cut_to_deadlines(library.HTTPTransport(**trust.transport_options(origin, proxy_for(origin))))
     except (ImportError, ValueError, library.InvalidURL) as error:
         message = f"The proxy that the environment names cannot be used: {error}."
         raise ConfigError(message) from error

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack, aclosing
-from typing import Any, cast
+from typing import Any
 
 from controlroom.clock import asleep, current_deadline
+from controlroom.draining import drained
 from controlroom.errors import ConfigError
-from controlroom.http import library
+from controlroom.http import library, straight
 from controlroom.http.addresses import Origin, origin_of
+from controlroom.http.body import BodySink
 from controlroom.http.proxies import proxy_for
-from controlroom.http.steps import Pause, Send
+from controlroom.http.steps import Coordinate, Pause, Send
+from controlroom.http.trust import Trust
 
 __all__ = ["AsyncEngine"]
 
@@ -21,43 +24,40 @@ class AsyncEngine:
 
     Args:
         transport: Used for every origin, and closed with the engine; None: sockets, and the environment's proxies.
+        trust: Whom to believe in TLS.
     """
 
-    def __init__(self, transport: library.AsyncBaseTransport | None) -> None:
+    def __init__(self, transport: library.AsyncBaseTransport | None, trust: Trust) -> None:
         self._given = transport
+        self._trust = trust
         self._routes: dict[Origin | None, library.AsyncBaseTransport] = {} if transport is None else {None: transport}
         self._is_closed = False
 
-    async def perform(self, step: Pause | Send) -> None:
-        """Wait, or send and hand the answer to the sink."""
+    async def perform(self, step: Pause | Send | Coordinate) -> Any:
+        """Wait, or send and hand the answer to the sink, or do the work and return what came of it."""
         match step:
+            case Send():
+                sending = self._send_in_time(step)
+                await (drained(sending) if step.to_its_end else sending)
             case Pause():
                 await asleep(step.wait_s)
-            case Send():
-                deadline = current_deadline()
-                async with asyncio.timeout(None if deadline is None else deadline.remaining_s()):
-                    await self._send(step)
+            case Coordinate():
+                return await step.work.arun()
+        return None
+
+    async def _send_in_time(self, step: Send) -> None:
+        deadline = current_deadline()
+        async with asyncio.timeout(None if deadline is None else deadline.remaining_s()):
+            await self._send(step)
 
     async def _send(self, step: Send) -> None:
-        asked = step.request
-        extensions = {"timeout": step.timeouts}
-        headers = list(asked.headers.items())
-        request = library.Request(
-            asked.method, asked.url, headers=headers, content=asked.content or None, extensions=extensions
-        )
-        response = await self._route(asked.url).handle_async_request(request)
-        async with AsyncExitStack() as cleanup:
-            cleanup.push_async_callback(response.aclose)
-            step.sink.begin(response.status_code, response.headers.multi_items())
-            pieces: Any = aiter(cast("library.AsyncByteStream", response.stream))
-            if hasattr(pieces, "aclose"):  # an async generator left in its middle waits for the garbage collector
-                await cleanup.enter_async_context(aclosing(pieces))
-            async for piece in pieces:
-                wanted = step.sink.feed(piece)
-                await step.sink.settle()
-                if not wanted:
-                    break
-            step.sink.end()
+        transport = self._route(step.request.url)
+        ours = self._given is None and straight.is_in_place(library.AsyncHTTPTransport.handle_async_request)
+        request = straight.plain(step.request, step.timeouts) if ours else None
+        if request is None:
+            await _send_through(transport, step)
+        else:
+            await _send_straight(transport, request, step.sink)
 
     def _route(self, url: str) -> library.AsyncBaseTransport:
         origin = origin_of(url)
@@ -65,7 +65,7 @@ class AsyncEngine:
             message = "This client is closed. Make another one, or keep its `async with` block open. Nothing was sent."
             raise ConfigError(message)
         if origin not in self._routes:
-            self._routes[origin] = self._given or _sockets(proxy_for(origin))
+            self._routes[origin] = self._given or _sockets(origin, self._trust)
         return self._routes[origin]
 
     async def aclose(self) -> None:
@@ -76,10 +76,50 @@ class AsyncEngine:
             await transport.aclose()
 
 
-def _sockets(proxy: str | None) -> library.AsyncBaseTransport:
+async def _send_straight(transport: Any, request: Any, sink: BodySink) -> None:
+    try:
+        response = await transport._pool.handle_async_request(request)  # noqa: SLF001 - see straight
+        async with AsyncExitStack() as cleanup:
+            cleanup.push_async_callback(response.aclose)
+            await _take(sink, response.status, straight.pairs(response.headers), response.stream, cleanup)
+    except straight.FAILURES as error:
+        raise straight.translated(error) from error
+
+
+async def _send_through(transport: library.AsyncBaseTransport, step: Send) -> None:
+    asked = step.request
+    request = library.Request(
+        asked.method,
+        asked.url,
+        headers=list(asked.headers.items()),
+        content=asked.content or None,
+        extensions={"timeout": step.timeouts},
+    )
+    response = await transport.handle_async_request(request)
+    async with AsyncExitStack() as cleanup:
+        cleanup.push_async_callback(response.aclose)
+        await _take(step.sink, response.status_code, response.headers.multi_items(), response.stream, cleanup)
+
+
+async def _take(
+    sink: BodySink, status_code: int, fields: list[tuple[str, str]], stream: Any, cleanup: AsyncExitStack
+) -> None:
+    sink.begin(status_code, fields)
+    pieces: Any = aiter(stream)
+    if hasattr(pieces, "aclose"):  # an async generator left in its middle waits for the garbage collector
+        await cleanup.enter_async_context(aclosing(pieces))
+    async for piece in pieces:
+        wanted = sink.feed(piece)
+        await sink.settle()
+        if not wanted:
+            break
+    sink.end()
+
+
+def _sockets(origin: Origin, trust: Trust) -> library.AsyncBaseTransport:
     """Return a new transport; one for each origin, so that none starves another of connections."""
     try:
-        return library.AsyncHTTPTransport(proxy=proxy)
+        return library.AsyncHTTPTransport(**trust.transport_options(origin, proxy_for(origin)))
     except (ImportError, ValueError, library.InvalidURL) as error:
         message = f"The proxy that the environment names cannot be used: {error}."
         raise ConfigError(message) from error

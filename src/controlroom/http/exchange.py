@@ -18,13 +18,16 @@ from controlroom.http.classify import error_of_status, translated
 from controlroom.http.configuration import Configuration
 from controlroom.http.messages import Response
 from controlroom.http.retry_after import http_date
+from controlroom.http.shared_limits import hold_shared, take_shared
 from controlroom.http.signing_in import rejected, signed_in
-from controlroom.http.steps import Pause, Send
+from controlroom.http.steps import Coordinate, Pause, Send
 from controlroom.http.tracing import Traced
+from controlroom.http.under_way import in_flight
 from controlroom.logs import get_logger
 from controlroom.policy.flow import Flow, StepFailed
 from controlroom.policy.pagination.pages import absolute
 from controlroom.policy.quota import quotas_in
+from controlroom.policy.rate_limit import RateLimit, used_up_for
 from controlroom.redaction import redact_text
 
 __all__ = ["NewSink", "exchange"]
@@ -32,8 +35,10 @@ __all__ = ["NewSink", "exchange"]
 _MAX_REDIRECTS: Final = 5
 _FOLLOWED: Final = ("GET", "HEAD")
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
+_NOT_DONE_HERE: Final = (301, 307, 308)
 _UNAUTHORIZED: Final = 401
 _FIRST_ERROR: Final = 400
+_TURNS: Final = 5  # then it goes: a process that comes late each time would never send anything
 
 _log = get_logger(__name__)
 
@@ -41,8 +46,10 @@ _log = get_logger(__name__)
 NewSink = Callable[[Call, str, int], BodySink]
 """Makes what takes the answer to a call, from a URL, of at most so many bytes."""
 
+Step = Pause | Send | Coordinate
 
-def exchange(call: Call, configuration: Configuration, new_sink: NewSink = BodySink) -> Flow[Pause | Send, Response]:
+
+def exchange(call: Call, configuration: Configuration, new_sink: NewSink = BodySink) -> Flow[Step, Response]:
     """Make one try of *call*.
 
     Raises:
@@ -62,7 +69,7 @@ def exchange(call: Call, configuration: Configuration, new_sink: NewSink = BodyS
             token_renewed = True
             continue
         if response.status_code >= _FIRST_ERROR:
-            raise _error(call, response, configuration)
+            raise (yield from _error(call, response, configuration))
         target = _target(call, response)
         if target is None:
             return response
@@ -74,25 +81,46 @@ def exchange(call: Call, configuration: Configuration, new_sink: NewSink = BodyS
     raise APIContractError(message, method=call.method, url=url)
 
 
-def _asked(call: Call, url: str, configuration: Configuration, new_sink: NewSink) -> Flow[Pause | Send, Response]:
+def _asked(call: Call, url: str, configuration: Configuration, new_sink: NewSink) -> Flow[Step, Response]:
+    room, asking = configuration.pace.room, _in_turn(call, url, configuration, new_sink)
+    return asking if room is None else in_flight(room, call.what, asking)
+
+
+def _in_turn(call: Call, url: str, configuration: Configuration, new_sink: NewSink) -> Flow[Step, Response]:
     yield from _turn(call, configuration)
-    return (yield from _answer(call, url, configuration, new_sink))
+    response = yield from _answer(call, url, configuration, new_sink)
+    quotas = quotas_in(response.headers, lambda: http_date(response.headers.get("date", "")) or utcnow())
+    # What the server says about its limits holds for all requests to it.
+    if quotas and origin_of(url) == configuration.origin and (used_up_s := used_up_for(quotas)) > 0:
+        yield from _hold(configuration, used_up_s)
+    return response
 
 
-def _turn(call: Call, configuration: Configuration) -> Flow[Pause | Send, None]:
-    """Wait for a free place under the rate limit; nothing is taken where it would come after the deadline."""
-    deadline, limit = current_deadline(), configuration.pace
+def _turn(call: Call, configuration: Configuration) -> Flow[Step, None]:
+    """Wait for a free place under the rate limit; nothing is taken where it would come after the deadline.
+
+    Whoever comes too late for the place takes another one: late requests would leave all at once.
+    """
+    limit = configuration.pace
+    for _ in range(_TURNS):
+        due_s = _place(call, limit) if limit.shared is None else (yield from take_shared(limit, call.what))
+        if (wait_s := due_s - monotonic_s()) > 0:
+            yield Pause(wait_s)
+        if monotonic_s() <= due_s + limit.late_s:
+            return
+
+
+def _place(call: Call, limit: RateLimit) -> float:
+    deadline, now_s = current_deadline(), monotonic_s()
     if deadline is None:
-        wait_s = limit.reserve(monotonic_s())
-    else:
-        deadline.require(call.what)
-        wait_s = limit.reserve(monotonic_s(), deadline.remaining_s())
-        deadline.require(f"{call.what} (waiting for the rate limit)", wait_s)
-    if wait_s > 0:
-        yield Pause(wait_s)
+        return now_s + limit.reserve(now_s)
+    deadline.require(call.what)
+    wait_s = limit.reserve(now_s, deadline.remaining_s())
+    deadline.require(f"{call.what} (waiting for the rate limit)", wait_s)
+    return now_s + wait_s
 
 
-def _answer(call: Call, url: str, configuration: Configuration, new_sink: NewSink) -> Flow[Pause | Send, Response]:
+def _answer(call: Call, url: str, configuration: Configuration, new_sink: NewSink) -> Flow[Step, Response]:
     sink = new_sink(call, url, configuration.max_response_bytes)
     request = configuration.outgoing(call, url)
     traced = Traced(call, request, own=origin_of(url) == configuration.origin)
@@ -119,27 +147,42 @@ def _answer(call: Call, url: str, configuration: Configuration, new_sink: NewSin
         elapsed_s=round(monotonic_s() - began_at_s, 3),
         size_bytes=len(response.content),
     )
-    return _heeded(response, url, configuration)
-
-
-def _heeded(response: Response, url: str, configuration: Configuration) -> Response:
-    """Let what the server says about its limits hold for all requests to it."""
-    quotas = quotas_in(response.headers, lambda: http_date(response.headers.get("date", "")) or utcnow())
-    if quotas and origin_of(url) == configuration.origin:
-        configuration.pace.heed(quotas, monotonic_s())
     return response
 
 
-def _error(call: Call, response: Response, configuration: Configuration) -> APIStatusError:
+def _error(call: Call, response: Response, configuration: Configuration) -> Flow[Step, APIStatusError]:
     error = error_of_status(call, response)
     if error.retry_after_s is not None:
-        configuration.pace.hold(monotonic_s() + error.retry_after_s)
+        yield from _hold(configuration, error.retry_after_s)
     return error
+
+
+def _hold(configuration: Configuration, for_s: float) -> Flow[Step, None]:
+    if configuration.pace.shared is None:
+        configuration.pace.hold(monotonic_s() + for_s)
+    else:
+        yield from hold_shared(configuration.pace, for_s)
 
 
 def _target(call: Call, response: Response) -> str | None:
     """Return where the answer sends us, if it does and *call* may go there."""
     location = response.headers.get("location")
-    if location is None or response.status_code not in _REDIRECTS or call.method not in _FOLLOWED:
+    if location is None or response.status_code not in _REDIRECTS:
+        return None
+    if call.method not in _FOLLOWED:
+        _require_done(call, response, location)
         return None
     return absolute(response.url, location).partition("#")[0]
+
+
+def _require_done(call: Call, response: Response, location: str) -> None:
+    """Refuse what says "ask over there instead": taken for success, the write would be lost (RFC 9110 §15.4).
+
+    A 302 and a 303 are what a server says when it has done the work: "and see the result over there".
+    """
+    if response.status_code in _NOT_DONE_HERE:
+        message = (
+            f"{call.what} was redirected to {location} ({response.status_code}). It was not carried out, and what changes "
+            "something is not sent on to elsewhere. Correct the address."
+        )
+        raise APIContractError(message, method=call.method, url=response.url)

@@ -16,11 +16,19 @@ from typing import TYPE_CHECKING, Final
 from controlroom.errors import ConfigError
 
 if TYPE_CHECKING:
+    from httpcore import URL as SocketURL  # noqa: N811 - a class
     from httpcore import ConnectTimeout as SocketConnectTimeout
     from httpcore import NetworkBackend, NetworkStream
+    from httpcore import NetworkError as SocketNetworkError
+    from httpcore import ProtocolError as SocketProtocolError
+    from httpcore import ProxyError as SocketProxyError
     from httpcore import ReadTimeout as SocketReadTimeout
+    from httpcore import Request as SocketRequest
+    from httpcore import TimeoutException as SocketTimeout
+    from httpcore import UnsupportedProtocol as SocketUnsupportedProtocol
     from httpcore import WriteTimeout as SocketWriteTimeout
     from httpx import (
+        URL,
         AsyncBaseTransport,
         AsyncByteStream,
         AsyncHTTPTransport,
@@ -34,6 +42,7 @@ if TYPE_CHECKING:
         LocalProtocolError,
         MockTransport,
         PoolTimeout,
+        Proxy,
         ProxyError,
         ReadError,
         ReadTimeout,
@@ -46,9 +55,11 @@ if TYPE_CHECKING:
         UnsupportedProtocol,
         WriteError,
         WriteTimeout,
+        create_ssl_context,
     )
 
 __all__ = [
+    "URL",
     "AsyncBaseTransport",
     "AsyncByteStream",
     "AsyncHTTPTransport",
@@ -64,6 +75,7 @@ __all__ = [
     "NetworkBackend",
     "NetworkStream",
     "PoolTimeout",
+    "Proxy",
     "ProxyError",
     "ReadError",
     "ReadTimeout",
@@ -71,7 +83,14 @@ __all__ = [
     "Request",
     "Response",
     "SocketConnectTimeout",
+    "SocketNetworkError",
+    "SocketProtocolError",
+    "SocketProxyError",
     "SocketReadTimeout",
+    "SocketRequest",
+    "SocketTimeout",
+    "SocketURL",
+    "SocketUnsupportedProtocol",
     "SocketWriteTimeout",
     "StreamError",
     "SyncByteStream",
@@ -79,6 +98,7 @@ __all__ = [
     "UnsupportedProtocol",
     "WriteError",
     "WriteTimeout",
+    "create_ssl_context",
 ]
 
 _VARIABLE: Final = "CONTROLROOM_HTTP_LIBRARY"
@@ -87,7 +107,14 @@ _CORE_NAMES: Final = {
     "NetworkBackend": "NetworkBackend",
     "NetworkStream": "NetworkStream",
     "SocketConnectTimeout": "ConnectTimeout",
+    "SocketNetworkError": "NetworkError",
+    "SocketProtocolError": "ProtocolError",
+    "SocketProxyError": "ProxyError",
     "SocketReadTimeout": "ReadTimeout",
+    "SocketRequest": "Request",
+    "SocketTimeout": "TimeoutException",
+    "SocketURL": "URL",
+    "SocketUnsupportedProtocol": "UnsupportedProtocol",
     "SocketWriteTimeout": "WriteTimeout",
 }
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar, overload
 
 from controlroom.errors import APIContractError, ConfigError
+from controlroom.http.parsing import parsed
 from controlroom.redaction import redact_text
 
 __all__ = ["Headers", "Request", "Response", "is_token"]
+
+T = TypeVar("T")
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t\x20-\x7e]*")
@@ -28,13 +30,25 @@ class Headers(MutableMapping[str, str]):
     __slots__ = ("_fields",)
 
     def __init__(self, fields: Mapping[str, str] | Iterable[tuple[str, str]] = ()) -> None:
-        self._fields: dict[str, tuple[str, str]] = {}
+        found: dict[str, tuple[str, str]] = {}
         for name, value in fields.items() if isinstance(fields, Mapping) else fields:
-            before = self._fields.get(name.lower())
-            self[name] = value if before is None else f"{before[1]}, {value}"
+            before = found.get(key := name.lower())
+            found[key] = (name, value) if before is None else (name, f"{before[1]}, {value}")
+        self._fields = found
 
     def __getitem__(self, name: str) -> str:
         return self._fields[name.lower()][1]
+
+    @overload
+    def get(self, name: str, /) -> str | None: ...
+    @overload
+    def get(self, name: str, /, default: str) -> str: ...
+    @overload
+    def get(self, name: str, /, default: T) -> str | T: ...
+    def get(self, name: str, /, default: Any = None) -> Any:
+        """Return the value of *name*, or *default*; the inherited one raises and catches an error for each absent field."""
+        field = self._fields.get(name.lower())
+        return default if field is None else field[1]
 
     def __setitem__(self, name: str, value: str) -> None:
         self._fields[name.lower()] = (name, value)
@@ -54,14 +68,34 @@ class Headers(MutableMapping[str, str]):
     def __repr__(self) -> str:
         return f"Headers({', '.join(self)})"  # names only: a value may be a credential
 
-    def require_sendable(self) -> None:
+    def copy(self) -> Headers:
+        """Return headers of the same fields, to be changed."""
+        copied = Headers()
+        copied._fields = self._fields.copy()
+        return copied
+
+    def take_over(self, others: Headers) -> None:
+        """Set every field of *others*: `update`, for what goes out with each request."""
+        self._fields |= others._fields
+
+    def raw(self) -> list[tuple[bytes, bytes]]:
+        """Return the fields as they are written on the wire."""
+        return [(name.encode("ascii"), value.encode("ascii")) for name, value in self._fields.values()]
+
+    def require_sendable(self, known: Headers | None = None) -> None:
         """Refuse what would split a request in two, or cannot be written on the wire.
+
+        Args:
+            known: Fields that were found sendable: not looked at again.
 
         Raises:
             ConfigError: A name is no token, or a value has a line break, a control or a non-ASCII character.
         """
         value: Any  # a caller without a type checker may have put anything here
-        for name, value in self._fields.values():
+        passed = {} if known is None else known._fields
+        for key, (name, value) in self._fields.items():
+            if passed.get(key) == (name, value):
+                continue
             if not isinstance(value, str) or not is_token(name) or not _VALUE.fullmatch(value):
                 message = (
                     f"The header {name!r} cannot be sent: a value is one line of printable ASCII. Nothing was sent."
@@ -125,7 +159,7 @@ class Response:
             APIContractError: The body is not JSON.
         """
         try:
-            return json.loads(self.content, parse_constant=_refuse_constant)
+            return parsed(self.content)
         except (ValueError, RecursionError) as error:
             kind = self.headers.get("content-type", "no content type")
             reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
@@ -135,8 +169,3 @@ class Response:
             )
             excerpt = self.text[:500]
             raise APIContractError(message, method=self.method, url=self.url, body_excerpt=excerpt) from error
-
-
-def _refuse_constant(name: str) -> Any:
-    message = f"{name} is no JSON number"
-    raise ValueError(message)

@@ -1,38 +1,30 @@
-"""Access tokens by client credentials (RFC 6749 section 4.4): fetched once for all who wait, and once more after a 401."""
+"""OAuth 2 (RFC 6749): access tokens by client credentials (section 4.4), and by refresh tokens (section 6)."""
 
 from __future__ import annotations
 
-import base64
-import json
-import threading
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final, Literal
-from urllib.parse import quote_plus, urlencode
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from urllib.parse import urlencode
 
-from controlroom.errors import APIAuthError, APIContractError, ConfigError
-from controlroom.http.addresses import origin_of
 from controlroom.http.auth import revealed
 from controlroom.http.calls import Call
-from controlroom.http.messages import Headers, Request, Response
-from controlroom.policy.quantities import is_finite
-from controlroom.redaction import MASK, register_secret
+from controlroom.http.kept_tokens import KeptToken, fingerprint
+from controlroom.http.token_auth import TokenAuth
 
-__all__ = ["OAuth2ClientCredentials"]
+if TYPE_CHECKING:
+    from controlroom.database import AsyncDatabase, Database
 
-_ASSUMED_S: Final = 3600.0  # of a server that does not say; a 401 tells when it was less (RFC 6749 section 5.1)
-_MARGIN_S: Final = 60.0
-_MARGIN_SHARE: Final = 0.1
-_REFUSED: Final = (400, 401, 403)
+__all__ = ["OAuth2ClientCredentials", "OAuth2RefreshToken", "TokenPlace"]
 
+TokenPlace: TypeAlias = "str | os.PathLike[str] | Database | AsyncDatabase | None"
+"""Where a token is kept."""
 
-@dataclass(frozen=True, slots=True)
-class _Token:
-    value: str
-    renew_at_s: float
+_REMEMBERED = 16
 
 
-class OAuth2ClientCredentials:
+class OAuth2ClientCredentials(TokenAuth):
     """Fetches an access token, and another one shortly before it expires or when it is refused.
 
     Share one instance between clients of the same credentials.
@@ -44,15 +36,18 @@ class OAuth2ClientCredentials:
         scope: Scopes, separated by blanks; None: those that the server gives anyway.
         params: Further form fields (``audience``, ``resource``).
         send_in: "header" for HTTP Basic (RFC 6749 section 2.3.1), "body" for a server that knows only form fields.
+        store: Where processes share one token: the path of a file, for those of one machine; a `Database` (for asyncio's
+            clients an `AsyncDatabase`) with its control tables. None: each process fetches its own.
 
     Raises:
-        ConfigError: *token_url* is none, or *client_secret* is empty.
+        ConfigError: *token_url* is none, *client_secret* is empty, or *store* is no place for a token.
 
     Guarantees:
-        One fetch at a time, however many threads and tasks wait for its token. A call that is answered with 401 is
-        repeated once, with another token. Tokens are masked in all output, and go to the client's own origin only; the
-        credentials to *token_url* only.
-        Not promised: one token for several processes.
+        One fetch at a time, however many threads and tasks wait for its token; with *store*, however many processes. A
+        call that is answered with 401 is repeated once, with another token. Tokens are masked in all output, and go to
+        the client's own origin only; the credentials to *token_url* only.
+        In a store a token stands as it is, not encrypted: a file is written whole and with mode 0600; who reads the
+        database's table ``controlroom_tokens`` has the token.
     """
 
     def __init__(
@@ -64,132 +59,79 @@ class OAuth2ClientCredentials:
         scope: str | None = None,
         params: Mapping[str, str] | None = None,
         send_in: Literal["header", "body"] = "header",
+        store: TokenPlace = None,
     ) -> None:
-        if send_in not in {"header", "body"}:
-            message = f'send_in={send_in!r} is not possible: give "header" or "body".'
-            raise ConfigError(message)
-        _require_safe(token_url)
-        self._token_url = token_url
-        self._client_id = client_id
-        self._secret = revealed(client_secret, "The client secret")
-        form = {"grant_type": "client_credentials", **({} if scope is None else {"scope": scope}), **(params or {})}
-        headers = Headers({"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"})
-        if send_in == "header":
-            pair = base64.b64encode(f"{quote_plus(client_id)}:{quote_plus(self._secret)}".encode()).decode()
-            register_secret(pair)
-            headers["Authorization"] = f"Basic {pair}"
-        else:
-            form |= {"client_id": client_id, "client_secret": self._secret}
-        self._call = Call("POST", token_url, headers, urlencode(form).encode(), only_reads=True)
-        self._lock = threading.Lock()
-        self._token: _Token | None = None
-        self._fetched_until_s = -1.0
+        secret = revealed(client_secret, "The client secret")
+        form = {"grant_type": "client_credentials", **_scope(scope), **(params or {})}
+        super().__init__(token_url, client_id, secret, form, send_in=send_in, store=store)
 
-    @property
-    def token(self) -> str | None:
-        """The token that was fetched last, unless it was refused since."""
-        token = self._token
-        return None if token is None else token.value
+
+class OAuth2RefreshToken(TokenAuth):
+    """Fetches access tokens with a refresh token, and goes on with the new refresh token where the server gives one.
+
+    Share one instance between clients of the same sign-in.
+
+    Args:
+        token_url: Where tokens are given out; https, except on this machine.
+        client_id: Shown in output.
+        client_secret: A text or a pydantic ``SecretStr``, masked in all output from now on; None for a public client.
+        refresh_token: The one that signing in gave, a text or a ``SecretStr``; it begins the series. What *store* has of
+            this series wins; a token that *store* never saw begins a new one.
+        scope: Scopes, separated by blanks; None: those of the sign-in.
+        params: Further form fields.
+        send_in: As for `OAuth2ClientCredentials`.
+        store: As for `OAuth2ClientCredentials`. None: in memory; then a server whose refresh tokens work once lets no
+            second process, and no restart, sign in.
+
+    Raises:
+        ConfigError: *token_url* is none, a secret is empty, or *store* is no place for a token.
+
+    Guarantees:
+        Those of `OAuth2ClientCredentials`. A new refresh token is in the store, and synced, before the access token that
+        came with it is used. Whoever refreshes has looked into the store under its claim: a refresh token that another
+        process has used up is not sent. A task that is cancelled takes the answer, and keeps it, before it goes.
+        Not promised: that a process that is killed between the server's answer and the write leaves a refresh token that
+        works; the server decides that. Where a row's claim has ended by itself (its holder was stopped for longer than
+        a fetch may take), two may ask at once.
+    """
+
+    _next_act = "The refresh token has been used up, has expired or was revoked: sign in again, and give its new one."
+
+    def __init__(
+        self,
+        token_url: str,
+        client_id: str,
+        client_secret: Any,
+        refresh_token: Any,
+        *,
+        scope: str | None = None,
+        params: Mapping[str, str] | None = None,
+        send_in: Literal["header", "body"] = "header",
+        store: TokenPlace = None,
+    ) -> None:
+        form = {"grant_type": "refresh_token", **_scope(scope), **(params or {})}
+        super().__init__(token_url, client_id, client_secret, form, send_in=send_in, store=store)
+        self._given = revealed(refresh_token, "The refresh token")
+        self._given_mark = fingerprint(self._given)
+        self.kept = self.begun(self.kept)
 
     @property
     def secrets(self) -> frozenset[str]:
         """The values that must not be written anywhere."""
-        return frozenset(filter(None, (self._secret, self.token)))
+        return super().secrets | frozenset(filter(None, (self._given, self.kept.refresh_token)))
 
-    def __call__(self, request: Request, /) -> Request:
-        """Set the header."""
-        if (token := self.token) is not None:
-            request.headers["Authorization"] = f"Bearer {token}"
-        return request
+    def begun(self, kept: KeptToken) -> KeptToken:
+        """Return *kept*, or the begin of a new series where the refresh token that was given is new to it."""
+        if self._given_mark in kept.given:
+            return kept
+        given = (*kept.given, self._given_mark)[-_REMEMBERED:]
+        return replace(kept, access_token=None, refresh_token=self._given, given=given)
 
-    def owns(self, url: str | None) -> bool:
-        """Tell whether a call to *url* asked for a token."""
-        return url == self._token_url
-
-    def wanted(self, now_s: float, within_s: float) -> Call | Literal["wait"] | None:
-        """Return the call that fetches a token, "wait" where somebody else is making it, or None: the token holds.
-
-        Whoever gets the call answers with `take` or `release`.
-
-        Args:
-            now_s: The present instant of a monotonic clock.
-            within_s: After so many seconds somebody else may try: whoever fetches may have been stopped.
-        """
-        with self._lock:
-            if self._token is not None and now_s < self._token.renew_at_s:
-                return None
-            if now_s < self._fetched_until_s:
-                return "wait"
-            self._fetched_until_s = now_s + within_s
-            return self._call
-
-    def take(self, response: Response, now_s: float) -> None:
-        """Take the token out of the answer.
-
-        Raises:
-            APIContractError: There is none.
-        """
-        value, lifetime_s = _granted(response, self._token_url)
-        register_secret(value)
-        margin_s = min(_MARGIN_S, lifetime_s * _MARGIN_SHARE)
-        with self._lock:
-            self._token = _Token(value, now_s + lifetime_s - margin_s)
-            self._fetched_until_s = -1.0
-
-    def release(self) -> None:
-        """Let somebody else try: the fetch failed."""
-        with self._lock:
-            self._fetched_until_s = -1.0
-
-    def reject(self, token: str) -> None:
-        """Forget *token*, which the server refused, unless somebody renewed it meanwhile."""
-        with self._lock:
-            if self._token is not None and token == self._token.value:
-                self._token = None
-
-    def refusal(self, response: Response) -> APIAuthError | None:
-        """Return the error for an answer that refuses the credentials (RFC 6749 section 5.2)."""
-        if response.status_code not in _REFUSED:
-            return None
-        reason = _error_code(response)
-        message = (
-            f"{self._token_url} gave no token to the client {self._client_id!r}: {response.status_code}"
-            f"{f' {reason}' if reason else ''}. The request was not sent. Renew or correct the credentials."
-        )
-        return APIAuthError(message, status_code=response.status_code, method="POST", url=self._token_url)
-
-    def __repr__(self) -> str:
-        return f"OAuth2ClientCredentials({self._token_url!r}, {self._client_id!r}, {MASK})"
+    def call(self, kept: KeptToken) -> Call:
+        """Return the call that uses the refresh token of *kept*."""
+        form = {**self._form, "refresh_token": str(kept.refresh_token)}
+        return replace(super().call(kept), content=urlencode(form).encode())
 
 
-def _require_safe(token_url: str) -> None:
-    try:
-        origin = origin_of(token_url)
-    except ValueError as error:
-        message = f"The token URL cannot be used: {error}."
-        raise ConfigError(message) from None
-    if origin.scheme != "https" and origin.host not in {"localhost", "127.0.0.1", "::1"}:
-        message = f"The token URL {token_url!r} is not https: a client secret would travel in the clear."
-        raise ConfigError(message)
-
-
-def _granted(response: Response, token_url: str) -> tuple[str, float]:
-    body = response.json()
-    found = body if isinstance(body, dict) else {}
-    value, lifetime_s = found.get("access_token"), found.get("expires_in")
-    if isinstance(lifetime_s, str) and lifetime_s.isascii() and lifetime_s.isdigit():
-        lifetime_s = int(lifetime_s)  # RFC 6749 says a number; several servers say "3600"
-    kind = found.get("token_type", "Bearer")
-    if not isinstance(value, str) or not value.strip() or not isinstance(kind, str) or kind.lower() != "bearer":
-        message = f"{token_url} answered {response.status_code} without a bearer token. The request was not sent."
-        raise APIContractError(message, method="POST", url=token_url)
-    return value, lifetime_s if is_finite(lifetime_s) and lifetime_s > 0 else _ASSUMED_S
-
-
-def _error_code(response: Response) -> str:
-    try:
-        body = json.loads(response.content)
-    except (ValueError, RecursionError):
-        return ""
-    code = body.get("error") if isinstance(body, dict) else None
-    return code[:80] if isinstance(code, str) and code.isprintable() else ""
+def _scope(scope: str | None) -> dict[str, str]:
+    return {} if scope is None else {"scope": scope}

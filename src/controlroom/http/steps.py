@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from controlroom.http.body import BodySink
+from controlroom.http.coordination import Work
 from controlroom.http.messages import Request
 
-__all__ = ["Pause", "Send"]
+__all__ = ["Coordinate", "Pause", "Send"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +20,19 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send *request* and let *sink* take the answer, each phase within its timeout (library's names, seconds)."""
+    """Send *request* and let *sink* take the answer, each phase within its timeout (library's names, seconds).
+
+    With *to_its_end*, a task that is cancelled takes the answer before it goes.
+    """
 
     request: Request = field(repr=False)  # its URL may carry a key
     timeouts: dict[str, float]
     sink: BodySink
+    to_its_end: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Coordinate:
+    """Do *work* on what several requests or processes share, and return what came of it."""
+
+    work: Work

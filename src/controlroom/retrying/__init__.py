@@ -23,7 +23,7 @@ from controlroom.policy.deadlines import Deadline
 from controlroom.policy.quantities import is_number, is_whole
 from controlroom.policy.retry import Decision, GiveUp, RetryAfter, RetryBudget, judge
 from controlroom.retrying.callables import asynchronous, is_async
-from controlroom.retrying.series import NO_LIMIT, Series
+from controlroom.retrying.series import NO_LIMIT, Series, what_of
 
 __all__ = [
     "Backoff",
@@ -88,9 +88,16 @@ class RetryPolicy:
             message = "RetryPolicy: give backoff=Backoff(…), and a RetryBudget(…) or None as budget."
             raise ConfigError(message)
 
-    def named(self, what: str) -> RetryPolicy:
-        """Return this policy with *what* it tries, for its log lines and errors."""
-        return replace(self, what=what)
+    def named(self, what: str, *, only_if: Callable[[ControlRoomError], bool] | None = None) -> RetryPolicy:
+        """Return this policy with *what* it tries, for its log lines and errors.
+
+        Args:
+            what: "GET https://…".
+            only_if: Narrows what may be repeated further.
+        """
+        if only_if is not None and self.only_if is not None:
+            only_if = _both(only_if, self.only_if)
+        return replace(self, what=what, only_if=only_if or self.only_if)
 
     def judge(
         self, error: BaseException, *, attempt: int, elapsed_s: float = 0.0, deadline: Deadline | None = None
@@ -147,25 +154,34 @@ class RetryPolicy:
         """
         if is_async(fn):
             raise asynchronous(fn)
-        series = Series(self, fn)
-        result = Retrying(
-            sleep=series.sleep,
-            stop=series.is_over,
-            wait=series.wait_s,
-            retry=_failed,
-            retry_error_callback=series.end,
-        )(partial(fn, *args, **kwargs))
-        if isinstance(result, CoroutineType):  # a decorator hid that fn is asynchronous
-            result.close()
-            raise asynchronous(fn)
-        return series.ended(result) if series.error is None else series.surrender(series.error)
+        deadline, began_at_s = self._begun(fn)
+        try:
+            result = fn(*args, **kwargs)
+        except BaseException as error:  # noqa: BLE001 - the policy judges it
+            series = Series(self, fn, deadline, began_at_s, error)
+        else:
+            return _synchronous(result, fn)
+        result = _repeated(series, partial(fn, *args, **kwargs))
+        return series.ended(_synchronous(result, fn)) if series.error is None else series.surrender(series.error)
+
+    def _begun(self, fn: Callable[..., Any]) -> tuple[Deadline | None, float]:
+        """Return the deadline for all tries, and the present instant: what the judgement of a failure starts from."""
+        deadline = current_deadline()
+        if deadline is not None and deadline.is_over:
+            deadline.require(what_of(self, fn))
+        return deadline, clock.monotonic_s()
 
     async def acall(self, fn: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Return ``await fn(*args, **kwargs)``, tried as often as this policy allows; see `call`."""
         is_async(fn)
-        series = Series(self, fn)
+        deadline, began_at_s = self._begun(fn)
+        try:
+            return await fn(*args, **kwargs)
+        except BaseException as error:  # noqa: BLE001 - the policy judges it
+            series = Series(self, fn, deadline, began_at_s, error)
 
-        async def attempt() -> T:
+        async def again() -> T:
+            series.fail_first()
             return await fn(*args, **kwargs)
 
         result: T = await AsyncRetrying(
@@ -175,7 +191,7 @@ class RetryPolicy:
             retry=_failed,
             before=None,  # type: ignore[arg-type]  # asked for a hook, it awaits one before every try
             retry_error_callback=series.end,
-        )(attempt)
+        )(again)
         return series.ended(result) if series.error is None else series.surrender(series.error)
 
     def __call__(self, fn: Callable[P, T], /) -> Callable[P, T]:
@@ -195,6 +211,35 @@ class RetryPolicy:
             return self.call(fn, *args, **kwargs)
 
         return update_wrapper(retried, fn)
+
+
+def _repeated(series: Series, attempt: Callable[[], T]) -> T:
+    """Let tenacity's loop go on from the failure of the first try: one that succeeds at once needs no loop."""
+
+    def again() -> T:
+        series.fail_first()
+        return attempt()
+
+    return Retrying(
+        sleep=series.sleep,
+        stop=series.is_over,
+        wait=series.wait_s,
+        retry=_failed,
+        retry_error_callback=series.end,
+    )(again)
+
+
+def _both(
+    one: Callable[[ControlRoomError], bool], other: Callable[[ControlRoomError], bool]
+) -> Callable[[ControlRoomError], bool]:
+    return lambda error: one(error) and other(error)
+
+
+def _synchronous(result: T, fn: Callable[..., Any]) -> T:
+    if isinstance(result, CoroutineType):  # a decorator hid that fn is asynchronous
+        result.close()
+        raise asynchronous(fn)
+    return result
 
 
 def _failed(state: RetryCallState) -> bool:

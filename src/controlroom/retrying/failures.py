@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Final
+from typing import Final, NoReturn
 
 from controlroom.errors import ControlRoomError
 
-__all__ = ["text_of", "without_the_loop"]
+__all__ = ["raise_again", "text_of", "without_the_loop"]
 
 _THE_LOOP: Final = ("tenacity", "controlroom.retrying")
 
@@ -17,6 +17,16 @@ def text_of(error: ControlRoomError) -> str:
     text = f"{type(error).__name__}: {error.message}"
     tries = len(error.attempts)
     return text if tries < 2 else f"{text} (after {tries} attempts of its own)"  # noqa: PLR2004 - one try is no series
+
+
+def raise_again(error: BaseException) -> NoReturn:
+    """Raise *error* with the context that it has: to raise it anew puts there what our caller is dealing with, if anything."""
+    context = error.__context__
+    try:
+        raise error
+    finally:
+        error.__context__ = context
+        del error, context  # they would close a cycle: error, traceback, this frame, error
 
 
 def without_the_loop(traceback: TracebackType | None) -> TracebackType | None:

@@ -8,20 +8,20 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, TypeVar
 
 from controlroom import clock
-from controlroom.clock import current_deadline
 from controlroom.errors import Attempt, ControlRoomError, ShutdownRequested
 from controlroom.logs import get_logger
 from controlroom.logs.failures import is_reported
 from controlroom.logs.links import new_link
+from controlroom.logs.tracebacks import called_from
 from controlroom.policy.deadlines import Deadline
 from controlroom.policy.retry import Decision, GiveUp, RetryAfter, RetryBudget
 from controlroom.retrying.callables import name_of
-from controlroom.retrying.failures import text_of, without_the_loop
+from controlroom.retrying.failures import raise_again, text_of, without_the_loop
 
 if TYPE_CHECKING:
     from controlroom.retrying import RetryPolicy
 
-__all__ = ["NO_LIMIT", "Series"]
+__all__ = ["NO_LIMIT", "Series", "what_of"]
 
 T = TypeVar("T")
 
@@ -30,6 +30,11 @@ NO_LIMIT: Final = frozenset({"disposition", "shutdown"})
 """Rules of a `GiveUp` that are no limit: the error itself is not to be repeated."""
 
 _log = get_logger("controlroom.retrying")
+
+
+def what_of(policy: RetryPolicy, fn: Callable[..., Any]) -> str:
+    """Return what *policy* tries, for log lines and errors."""
+    return policy.what or name_of(fn)
 
 
 class Turn(Protocol):
@@ -41,12 +46,21 @@ class Turn(Protocol):
 
 @dataclass(slots=True)
 class Series:
-    """One call under a policy, from its first try to its end: what tenacity's loop asks at each turn."""
+    """One call under a policy, from its first failure to its end: what tenacity's loop asks at each turn.
+
+    Args:
+        policy: Under which …
+        fn: … this is tried.
+        deadline: The ambient one when the first try began …
+        began_at_s: … which was then.
+        first: What it raised.
+    """
 
     policy: RetryPolicy
     fn: Callable[..., Any]
-    deadline: Deadline | None = field(default_factory=current_deadline)
-    began_at_s: float = field(default_factory=clock.monotonic_s)
+    deadline: Deadline | None
+    began_at_s: float
+    first: BaseException | None
     attempts: deque[Attempt] = field(default_factory=lambda: deque(maxlen=_LONGEST_MEMORY))
     decision: Decision = field(init=False)
     tries: int = 0
@@ -54,20 +68,25 @@ class Series:
     error: BaseException | None = None
     _ref: str = ""
 
-    def __post_init__(self) -> None:
-        if self.deadline is not None:
-            self.deadline.require(self.what)
-
     @property
     def what(self) -> str:
         """What is being tried."""
-        return self.policy.what or name_of(self.fn)
+        return what_of(self.policy, self.fn)
 
     @property
     def ref(self) -> str:
         """What ties the lines of this series together; named when first asked for, since most calls never are."""
         self._ref = self._ref or new_link("series")
         return self._ref
+
+    def fail_first(self) -> None:
+        """Raise what the first try, made before there was a series, had raised; do nothing from then on."""
+        error, self.first = self.first, None
+        if error is not None:
+            try:
+                raise_again(error)
+            finally:
+                del error  # it would close a cycle: error, traceback, this frame, error
 
     def wait_s(self, state: Turn) -> float:
         """Judge the attempt that failed. Tenacity asks for the wait first, and then whether to stop."""
@@ -114,9 +133,9 @@ class Series:
             error.attempts = tuple(self.attempts)
         self._log_the_end(error)
         try:
-            raise error
+            raise_again(error)
         finally:
-            del error  # it would close a cycle: error, traceback, this frame, error
+            del error  # as above
 
     def _judge(self, error: BaseException, attempt: int) -> None:
         self.pending, self.tries = error, attempt
@@ -145,6 +164,8 @@ class Series:
     def _log_the_end(self, error: BaseException) -> None:
         """Say which limit ended the series; what was never to be repeated is for the boundary to log."""
         decision, is_series = self.decision, self.policy.attempts > 1
+        if clock.is_abandoned():
+            return  # whoever asked has left: its end is no failure
         if isinstance(decision, GiveUp) and decision.rule not in NO_LIMIT and is_series and not is_reported(error):
             self._log_the_limit(error, decision)
         elif self.tries > 1:
@@ -162,6 +183,7 @@ class Series:
             reason=decision.reason,
             rule=decision.rule,
             elapsed_s=self._elapsed_s(),
+            called_from=called_from(),
         )
 
     def _log_the_outcome(self, outcome: str) -> None:

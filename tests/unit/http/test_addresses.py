@@ -168,3 +168,18 @@ def test_credentials_are_taken_out_of_links_by_name_and_by_value() -> None:
 
     assert without_query(url, frozenset({"api_key"}), frozenset({"s3+cret"})) == "https://x/y?a=1&c=s3cret2"
     assert without_query("https://x/y?api_key=k", frozenset({"api_key"}), frozenset()) == "https://x/y"
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("https://a.example/b@c.example/d", "a.example"),
+        ("https://a.example?x=/@b.example", "a.example"),
+        ("https://a.example#/@b.example", "a.example"),
+        ("http://a/b", "a"),
+        ("HTTPS://A.example./b", "a.example"),
+    ],
+)
+def test_what_follows_the_host_does_not_change_whose_a_url_is(url: str, host: str) -> None:
+    assert origin_of(url).host == host
+    assert origin_of(f"{url}/another") == origin_of(url)

@@ -58,7 +58,9 @@ def never(request: httpx.Request) -> httpx.Response:
 @pytest.mark.parametrize("failure", [status(500), status(503), lost], ids=["500", "503", "lost"])
 def test_an_origin_that_fails_again_and_again_is_not_asked_any_more(colour: str, failure: Any) -> None:
     circuit = CircuitBreaker(2, open_s=30)
-    assert [isinstance(ask(colour, failure, circuit), APIStatusError | APIConnectionError) for _ in range(2)] == [True] * 2
+    assert [isinstance(ask(colour, failure, circuit), APIStatusError | APIConnectionError) for _ in range(2)] == [
+        True
+    ] * 2
 
     refused = ask(colour, never, circuit)
 

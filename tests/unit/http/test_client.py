@@ -382,6 +382,27 @@ def test_what_changes_something_is_not_sent_on_to_elsewhere(method: str) -> None
     assert (response.status_code, response.headers["location"], len(server.seen)) == (303, "/v1/orders/7", 1)
 
 
+@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+@pytest.mark.parametrize("status", [301, 307, 308])
+def test_a_write_that_was_sent_elsewhere_is_not_taken_for_done(status: int, method: str, colour: str) -> None:
+    """From http to https, or to the path with a slash at its end: what most of them mean."""
+    server = Recorder(lambda _: httpx.Response(status, headers={"Location": "/v1/orders/"}))
+
+    error = failed(colour, server, method)
+
+    assert type(error) is APIContractError
+    assert "not carried out" in error.message
+    assert len(server.seen) == 1
+
+
+def test_a_308_that_leads_nowhere_is_an_answer() -> None:
+    """Resumable uploads say so: go on."""
+    server = Recorder(lambda _: httpx.Response(308, headers={"Range": "bytes=0-42"}))
+
+    assert asked("sync", server, "PUT").headers["range"] == "bytes=0-42"
+
+
 @pytest.mark.parametrize(
     "location", [None, "https://[broken", "javascript:alert(1)", "https://evil.example\\@api.example.com/"]
 )

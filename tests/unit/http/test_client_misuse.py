@@ -187,3 +187,11 @@ def test_a_next_path_that_may_be_misspelt_is_told_once(colour: str, caplog: pyte
 def test_an_argument_without_a_place_in_the_path_is_said_to_have_none() -> None:
     with ApiClient(BASE) as api, pytest.raises(ConfigError, match=r"The path /x .* It has no place for carrier\."):
         api.pages(Endpoint("/x"), carrier=2)
+
+
+def test_a_path_in_the_place_of_an_endpoint_says_what_to_write() -> None:
+    with (
+        ApiClient(BASE) as api,
+        pytest.raises(ConfigError, match=r"'/orders' is no endpoint: give Endpoint\('/orders', …\)"),
+    ):
+        api.pages("/orders")

@@ -97,3 +97,31 @@ def test_messages_print_neither_bodies_nor_values_nor_secrets() -> None:
 
     assert repr(request) == "Request(GET https://x/y?api_key=***&page=2, Headers(Authorization), 10 bytes)"
     assert repr(response) == "Response(200 to GET https://x/y?api_key=***&page=2, Headers(Authorization), 10 bytes)"
+
+
+def test_a_field_that_is_absent_is_none_or_the_default() -> None:
+    headers = Headers({"Accept": "*/*"})
+
+    assert headers.get("ACCEPT") == "*/*"
+    assert headers.get("x") is None
+    assert headers.get("x", "a") == "a"
+
+
+def test_a_copy_of_headers_is_changed_for_itself() -> None:
+    headers = Headers({"Accept": "*/*"})
+    copied = headers.copy()
+    copied.take_over(Headers({"accept": "text/csv", "X": "1"}))
+
+    assert dict(headers) == {"Accept": "*/*"}
+    assert dict(copied) == {"accept": "text/csv", "X": "1"}
+    assert copied.raw() == [(b"accept", b"text/csv"), (b"X", b"1")]
+
+
+def test_a_field_that_was_found_sendable_is_looked_at_again_when_it_changed() -> None:
+    known = Headers({"X": "1", "Y": "2"})
+    changed = known.copy()
+    changed["x"] = "1\r\nEvil: 1"
+
+    known.copy().require_sendable(known)
+    with pytest.raises(ConfigError, match="cannot be sent"):
+        changed.require_sendable(known)

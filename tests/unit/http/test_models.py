@@ -190,3 +190,8 @@ def test_the_first_record_of_an_asynchronous_client() -> None:
             return await airline.flights.first(), await airline.none.first()
 
     assert asyncio.run(main()) == (Flight(number=7, day=date(2013, 1, 1)), None)
+
+
+def test_a_quarantine_without_a_model_to_judge_by_is_refused() -> None:
+    with pytest.raises(ConfigError, match="needs a model="):
+        Endpoint("/flights", on_invalid="quarantine")

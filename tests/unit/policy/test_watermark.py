@@ -57,11 +57,16 @@ def test_what_cannot_be_ordered_or_stored_exactly_is_refused(value: object) -> N
         advanced("w", None, value)
 
 
+def moment(value: object) -> object:
+    return value.astimezone(UTC) if isinstance(value, datetime) else value
+
+
 @given(ANY_VALUE)
 def test_what_is_read_back_equals_what_was_written_and_has_its_type(value: object) -> None:
     back = decode("w", encode("w", value))
 
-    assert back == value
+    # Not the two themselves: across zones Python finds an hour that comes twice equal to nothing (PEP 495).
+    assert moment(back) == moment(value)
     assert type(back) is type(value)
 
 

@@ -36,6 +36,7 @@ class Guards:
         self._repeats_allowed = repeats_allowed
         self._counted_by_client = counted_by_client
         self._requests: set[bytes] = set()
+        self._judged: tuple[PageRequest, bytes] | None = None
         self._bodies: set[bytes] = set()
         self._records_before: bytes | None = None
         self._pages = 0
@@ -49,11 +50,12 @@ class Guards:
         """
         if self._pages >= self._max_pages:
             message = (
-                f"The walk took {self._max_pages} pages and is not at its end. Nothing is wrong with those; resume from "
+                f"The walk took {self._max_pages} page{'' if self._max_pages == 1 else 's'} and is not at its end. Nothing is wrong with those; resume from "
                 f"the checkpoint, or raise max_pages if this many are to be expected."
             )
             raise PaginationError(message)
-        self._requests.add(request.digest())
+        judged, self._judged = self._judged, None
+        self._requests.add(judged[1] if judged is not None and judged[0] is request else request.digest())
 
     def after(self, response: PageResponse, number: int) -> None:
         """Judge a page.
@@ -90,7 +92,10 @@ class Guards:
         Raises:
             PaginationLoopError: There the walk has been already.
         """
-        if request is not None and request.digest() in self._requests:
+        if request is None:
+            return
+        self._judged = request, request.digest()
+        if self._judged[1] in self._requests:
             message = (
                 f"Page {number} points to a page that was taken before: the walk would go in circles. Its records were "
                 f"not handed out. The server is at fault."
@@ -100,8 +105,8 @@ class Guards:
 
 def _repeated(number: int, what: str) -> PaginationLoopError:
     message = (
-        f"Page {number} has {what}: the server seems to ignore where it was asked to go on. Its records were not handed "
-        f"out. If the data truly repeats, say so with Endpoint(repeats_allowed=True)."
+        f"Page {number} has {what}: the server ignores where it was asked to go on, or the parameter that says so has "
+        f"another name. Its records were not handed out. If the data truly repeats, say so with Endpoint(repeats_allowed=True)."
     )
     return PaginationLoopError(message)
 

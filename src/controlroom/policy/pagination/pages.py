@@ -17,6 +17,7 @@ __all__ = ["Page", "PageRequest", "PageResponse", "RejectedRecord", "absolute"]
 RecordT = TypeVar("RecordT")
 
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+_IN_ORDER = json.JSONEncoder(sort_keys=True, default=str)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class PageRequest:
             ConfigError: The body is not an object, so it has no place for a named value.
         """
         if not self.pages_in_body:
-            return replace(self, params={**self.params, name: value})
+            return type(self)(self.method, self.url, {**self.params, name: value}, self.json)
         return replace(self, json=_with_entry({} if self.json is None else self.json, name.split("."), value))
 
     def at(self, url: str) -> Self:
@@ -63,12 +64,12 @@ class PageRequest:
         Raises:
             APIContractError: *url* is none.
         """
-        return replace(self, url=absolute(self.url, url), params={})
+        return type(self)(self.method, absolute(self.url, url), {}, self.json)
 
     def digest(self) -> bytes:
         """Return a short fingerprint: equal requests have equal ones."""
         facts = [self.method, self.url, dict(self.params), self.json]
-        return hashlib.blake2b(json.dumps(facts, sort_keys=True, default=str).encode(), digest_size=12).digest()
+        return hashlib.blake2b(_IN_ORDER.encode(facts).encode(), digest_size=12).digest()
 
 
 def absolute(base: str, url: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from controlroom.errors import APIContractError
@@ -26,7 +27,7 @@ def value_at(body: Any, path: Path) -> Any:
             callable failed: that is no end of a list, but a misspelt key or a body that it was not written for.
     """
     if isinstance(path, str):
-        return _follow(body, path.split("."), path)
+        return _follow(body, _parts(path), path)
     try:
         return path(body)
     except Exception as error:
@@ -45,7 +46,7 @@ def has_no_parent(body: Any, path: Path) -> bool:
     """
     if not isinstance(path, str) or path.startswith("@"):  # "@odata.nextLink": an annotation, one key with a dot in it
         return False
-    parts = path.split(".")
+    parts = _parts(path)
     while len(parts) > 1 and isinstance(body, Mapping):
         inner, rest = _entry(body, parts)
         if inner is MISSING:  # beside "odata.metadata", "odata.nextLink" is one key too
@@ -54,13 +55,18 @@ def has_no_parent(body: Any, path: Path) -> bool:
     return False
 
 
-def _follow(value: Any, parts: list[str], path: str) -> Any:
+@lru_cache(maxsize=1024)
+def _parts(path: str) -> tuple[str, ...]:
+    return tuple(path.split("."))
+
+
+def _follow(value: Any, parts: tuple[str, ...], path: str) -> Any:
     while parts:
         match value:
+            case dict() | Mapping():  # the first is what JSON makes, and is found out faster
+                value, parts = _entry(value, parts)
             case None:
                 return MISSING
-            case Mapping():
-                value, parts = _entry(value, parts)
             case list():
                 value, parts = _item(value, parts[0], path), parts[1:]
             case _ if value is MISSING:
@@ -71,11 +77,17 @@ def _follow(value: Any, parts: list[str], path: str) -> Any:
     return value
 
 
-def _entry(mapping: Mapping[str, Any], parts: list[str]) -> tuple[Any, list[str]]:
-    for end in range(len(parts), 0, -1):
-        if (key := ".".join(parts[:end])) in mapping:
-            return mapping[key], parts[end:]
-    return MISSING, []
+def _entry(mapping: Mapping[str, Any], parts: tuple[str, ...]) -> tuple[Any, tuple[str, ...]]:
+    for key, rest in _keys(parts):
+        if key in mapping:
+            return mapping[key], rest
+    return MISSING, ()
+
+
+@lru_cache(maxsize=1024)
+def _keys(parts: tuple[str, ...]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Return what may be the next key, the longest first, and what is then left."""
+    return tuple((".".join(parts[:end]), parts[end:]) for end in range(len(parts), 0, -1))
 
 
 def _item(items: list[Any], part: str, path: str) -> Any:

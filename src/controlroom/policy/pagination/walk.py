@@ -7,7 +7,7 @@ Both colours of the client drive the same flows.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from controlroom.errors import APIContractError, ExternalAPIError, IncompletePaginationError
@@ -161,9 +161,8 @@ class Walk:
 
     def _accepted(self, request: PageRequest, response: PageResponse) -> Page[Any]:
         number = self._at.page + 1
-        response = replace(
-            response, records=records_in(response.body, self._records, f"{request.method} {request.url}")
-        )
+        records = records_in(response.body, self._records, f"{request.method} {request.url}")
+        response = PageResponse(response.url, response.headers, response.body, records, response.digest)
         self._guards.after(response, number)
         received = self._at.records + len(response.records)
         if number == 1:
