@@ -23,7 +23,7 @@ nox.options.reuse_venv = "yes"
 nox.options.download_python = "never"
 # Nox would fail under CI for each missing interpreter. Here it says which it skips; `require_an_interpreter` has the last word.
 nox.options.error_on_missing_interpreters = False
-nox.options.sessions = ["lint", "contracts", "typing", "docs", "tests", "lowest", "examples", "wheel", "httpx2", "airflow"]
+nox.options.sessions = ["lint", "contracts", "typing", "docs", "tests", "lowest", "examples", "wheel", "httpx2", "servers", "airflow"]
 
 PYTHONS = ("3.11", "3.12", "3.13")
 ROOT = Path(__file__).parent
@@ -36,6 +36,7 @@ SHORTER = (*PYTEST, "--ignore=tests/faults", "--ignore=tests/stateful")
 SHORTEST = (*PYTEST, "tests/unit", "tests/property", "tests/contract", "tests/surface")
 # What the tests start that is no Python package: the program, and Debian's package of it.
 PROGRAMS = {"chromium": "chromium"}
+SERVERS = ("datasette", "django", "djangorestframework", "fastapi", "fastapi-pagination", "sqlakeyset", "uvicorn")
 EXAMPLE_PATHS = [path for path in ("examples", "tests/docs") if (ROOT / path).is_dir()]
 
 # lint-imports tells a number that includes what is imported from elsewhere; the graph it draws knows our own modules.
@@ -217,6 +218,17 @@ def httpx2(session: nox.Session) -> None:
     # respx patches httpx alone, and its plugin would import it before the tests can put httpx2 in its place.
     chosen = {"CONTROLROOM_HTTP_LIBRARY": "httpx2", "PYTEST_ADDOPTS": "-p no:respx"}
     session.run(*PYTEST, *map(str, paths), *session.posargs, env=chosen)
+
+
+@nox.session(python=FIRST)
+def servers(session: nox.Session) -> None:
+    """The client against servers that nobody here wrote; json-server comes from npm, and is skipped where that is absent."""
+    session.install("--editable", ".[test]", *SERVERS)
+    kept = {"CONTROLROOM_TESTS_NPM": str(Path(session.virtualenv.location) / "npm")}
+    paths = ("tests/thirdparty", "tests/integration/test_generated_client.py")
+    report = session.run("pytest", "-q", *paths, *session.posargs, env=kept, silent=True)
+    session.log(report)
+    count(session, r"(\d+) passed", report, "tests against other people's servers")
 
 
 @nox.session(python=AIRFLOW_PYTHON)

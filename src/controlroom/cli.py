@@ -46,14 +46,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     explain.add_argument("--html", metavar="FILE", help="also write the story as a page that needs no network")
     explain.add_argument("--json", action="store_true", help="print the story as JSON instead of text")
     commands.add_parser("settings", help="check, explain or document a settings class, without running its job")
+    commands.add_parser("generate-client", help="a typed client, declared from an OpenAPI document")
     commands.add_parser("doctor", help="what this host looks like to a job; nothing secret, safe to paste")
     given = sys.argv[1:] if argv is None else list(argv)
     try:
         if given[:1] == ["settings"]:
             return flushed(_settings(given[1:]))
+        if given[:1] == ["generate-client"]:
+            return flushed(_generate_client(given[1:]))
         options = parser.options(given)
         return flushed(_explain(options) if options.command == "explain" else _doctor())
     except BrokenPipeError:  # `controlroom explain … | head`
+        return flushed(EX_IOERR)
+    except OSError as error:  # a full disk behind stdout
+        print(f"controlroom: the output could not be written: {error.strerror or error}", file=sys.stderr)
         return flushed(EX_IOERR)
     except ControlRoomError as error:
         print(f"controlroom: {error}", file=sys.stderr)
@@ -81,6 +87,18 @@ def _settings(argv: Sequence[str]) -> int:
         parser.error(str(misused))
     print(text)
     return exit_code
+
+
+def _generate_client(argv: Sequence[str]) -> int:
+    from controlroom.generate import command  # noqa: PLC0415 - as above
+
+    parser = Parser(prog="controlroom generate-client", description="A typed client, from an OpenAPI 3 document.")
+    command.add_to(parser)
+    text, remarks = command.performed(parser.options(argv))
+    sys.stdout.buffer.write(text.encode())  # Python reads UTF-8, whatever a terminal writes
+    for remark in remarks:
+        print(f"controlroom: {remark}", file=sys.stderr)
+    return 0
 
 
 def _doctor() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -22,7 +23,14 @@ def orders(request: httpx.Request) -> httpx.Response:
 
 @pytest.fixture(autouse=True)
 def api_example_com() -> Iterator[respx.MockRouter]:
-    """Answer the documented calls; whatever else is asked for, of whomever, fails the page."""
+    """Answer the documented calls; whatever else is asked for, of whomever but this machine, fails the page."""
     with respx.mock(assert_all_called=False) as router:
+        router.route(host="127.0.0.1").pass_through()
         router.get("https://api.example.com/orders", headers={"Authorization": "Bearer t0ken"}).mock(side_effect=orders)
         yield router
+
+
+@pytest.fixture(autouse=True)
+def modules_that_a_page_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python finds them where the page runs, as it does for its reader."""
+    monkeypatch.syspath_prepend(tmp_path)

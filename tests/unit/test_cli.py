@@ -83,6 +83,18 @@ def test_a_reader_who_has_seen_enough_costs_no_traceback(log: str, monkeypatch: 
     assert main(["explain", log]) == 74
 
 
+def test_a_full_disk_behind_stdout_costs_no_traceback(
+    log: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(_: str) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("sys.stdout.write", full)
+
+    assert main(["explain", log]) == 74
+    assert capsys.readouterr().err == "controlroom: the output could not be written: No space left on device\n"
+
+
 def test_the_doctor_tells_what_a_job_would_find(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor"]) == 0
 

@@ -32,7 +32,7 @@ class LockedFile:
     def __init__(self, path: Path, mode: int) -> None:
         self.path = path
         self._mode = mode
-        self.fd = -1
+        self.fd: int = -1
 
     def acquire(self) -> bool:
         """Try to lock it; False where somebody else holds it.

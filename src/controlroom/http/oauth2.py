@@ -113,7 +113,7 @@ class OAuth2RefreshToken(TokenAuth):
         super().__init__(token_url, client_id, client_secret, form, send_in=send_in, store=store)
         self._given = revealed(refresh_token, "The refresh token")
         self._given_mark = fingerprint(self._given)
-        self.kept = self.begun(self.kept)
+        self.kept: KeptToken = self.begun(self.kept)
 
     @property
     def secrets(self) -> frozenset[str]:

@@ -16,7 +16,7 @@ from controlroom.http.calls import Call
 from controlroom.http.grants import error_code, granted, require_safe
 from controlroom.http.kept_tokens import KeptToken, fingerprint
 from controlroom.http.messages import Headers, Request, Response
-from controlroom.http.token_store import token_store
+from controlroom.http.token_store import TokenStore, token_store
 from controlroom.redaction import MASK, register_secret
 
 __all__ = ["TokenAuth"]
@@ -65,8 +65,8 @@ class TokenAuth:
         self._form = dict(form)
         self._identify(send_in)
         owner = fingerprint(type(self).__name__, token_url, client_id, sorted(form.items()))
-        self.store = token_store(store, owner, f"{client_id} {owner}")
-        self.kept = KeptToken(owner)
+        self.store: TokenStore | None = token_store(store, owner, f"{client_id} {owner}")
+        self.kept: KeptToken = KeptToken(owner)
         self.not_kept: KeptToken | None = None
         self._lock = threading.Lock()
         self._token: _Token | None = None

@@ -43,7 +43,7 @@ class FileLock:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._fd = os.open(path, _FLAGS, _MODE)
-        self.holders = 0
+        self.holders: int = 0
         self.renew()
         try:
             self._try_out()

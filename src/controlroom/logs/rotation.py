@@ -34,8 +34,8 @@ class RotatedFiles:
     """
 
     def __init__(self, path: Path, keep: int) -> None:
-        self.path = path
-        self.part = Path(f"{path}.part")
+        self.path: Path = path
+        self.part: Path = Path(f"{path}.part")
         self._keep = keep
 
     def plain(self, number: int) -> Path:

@@ -24,8 +24,8 @@ class Place:
     def __init__(self, room: Room) -> None:
         self._room = room
         self._wake: Callable[[], object] | None = None
-        self.is_taken = False
-        self.has_left = False
+        self.is_taken: bool = False
+        self.has_left: bool = False
 
     def when_taken(self, wake: Callable[[], object]) -> None:
         """Call *wake*, from any thread, once the place is taken: at once where it is already."""

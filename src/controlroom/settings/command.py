@@ -31,11 +31,15 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     reference = actions.add_parser("reference", help="the documentation page of the class, as Markdown")
     for action in (check, explain, reference):
         action.add_argument("target", metavar="MODULE:NAME", help="a settings class, or a job that has one")
-        action.add_argument("--prefix", help="what the variables start with; a job knows its own, otherwise APP_")
+        action.add_argument("--prefix", help="what the variables start with; otherwise the job's own, or APP_")
     for action in (check, explain):
-        action.add_argument("--file", metavar="PATH", action="append", help="instead of app.toml; the last one wins")
+        action.add_argument(
+            "--file", metavar="PATH", action="append", help="instead of the job's own, or app.toml; the last one wins"
+        )
         action.add_argument("--profile", help="also read app.<profile>.toml")
-        action.add_argument("--secrets-dir", metavar="DIR", action="append", help="the last one wins")
+        action.add_argument(
+            "--secrets-dir", metavar="DIR", action="append", help="instead of the job's own; the last one wins"
+        )
         action.add_argument("--set", metavar="NAME=VALUE", action="append", default=[], help="db.url=… is nested")
         action.add_argument("--unknown", choices=("warn", "error", "ignore"), help="names that set nothing; warn")
         action.add_argument("--json", action="store_true", help="the report as JSON")
@@ -132,12 +136,7 @@ def _loaded(target: Any, options: argparse.Namespace) -> BaseSettings:
         raise Misused(message)
     if isinstance(target, type):
         return load_settings(model, **given, **arguments)
-    if given:
-        message = (
-            "a job says itself what its prefix, files and secrets directories are; name its settings class instead"
-        )
-        raise Misused(message)
-    return cast("BaseSettings", target._load(**arguments))  # noqa: SLF001 - a job, which stands above this floor
+    return cast("BaseSettings", target._load(**given, **arguments))  # noqa: SLF001 - a job, which stands above this floor
 
 
 def _assignment(text: str) -> tuple[str, str]:

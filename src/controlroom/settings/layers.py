@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pydantic_settings
@@ -23,6 +23,7 @@ __all__ = [
     "of_assignments",
     "of_data",
     "of_variables",
+    "path_in",
 ]
 
 _DELIMITER = "__"
@@ -51,6 +52,7 @@ class Layer:
         title: The source as a report lists it: ".env (absent)".
         values: What it says, keyed as pydantic expects it.
         locate: Where it says so.
+        locate_part: Where a part of it stands, by the keys that lead there from the top; None: where all of it does.
         unused: What stands there under a name that sets nothing.
         dotted: Names there are dotted ones (``db.url``), not variables (``APP_DB__URL``).
     """
@@ -60,6 +62,7 @@ class Layer:
     locate: Callable[[Setting], Place] = field(default=lambda _: Place("", ""), repr=False)
     unused: tuple[Place, ...] = ()
     dotted: bool = False
+    locate_part: Callable[[tuple[str, ...]], Place | None] = field(default=lambda _: None, repr=False)
 
     def holds(self, setting: Setting) -> bool:
         """Tell whether this layer says something about *setting*."""
@@ -99,7 +102,15 @@ def of_variables(declared: Declared, texts: Mapping[str, str], title: str, place
     def locate(setting: Setting) -> Place:
         return place(_name_for(setting, settings, spelled))
 
-    return Layer(title, values, locate, (*unused, *_unknown_in_json(values, settings, spelled, place)))
+    def locate_part(keys: tuple[str, ...]) -> Place | None:
+        setting = deepest(settings, keys)
+        below = keys[len(setting.keys) :] if setting else ()
+        variables = setting.variables if setting else ()
+        names = (spelled.get(_DELIMITER.join((each, *below)).lower()) for each in variables)
+        return next((place(name) for name in names if name), None)
+
+    told = (*unused, *_unknown_in_json(values, settings, spelled, place))
+    return Layer(title, values, locate, told, locate_part=locate_part)
 
 
 def of_data(
@@ -111,13 +122,15 @@ def of_data(
     values = _rekeyed(data, declared.settings)
     unknown = _unknown(values, declared.settings, takes_more=declared.takes_more)
     unused = tuple(place((spelled.get(key[0], key[0]), *key[1:])) for key in unknown)
-    return Layer(
-        title,
-        values,
-        lambda setting: place((spelled.get(setting.keys[0], setting.keys[0]), *setting.keys[1:])),
-        unused,
-        dotted=True,
-    )
+
+    def at(keys: tuple[str, ...]) -> Place:
+        return place((spelled.get(keys[0], keys[0]), *keys[1:]))
+
+    def locate_part(keys: tuple[str, ...]) -> Place | None:
+        setting = deepest(declared.settings, keys)
+        return replace(at(setting.keys), source=at(keys).source) if setting else None
+
+    return Layer(title, values, lambda setting: at(setting.keys), unused, dotted=True, locate_part=locate_part)
 
 
 def of_assignments(declared: Declared, assignments: Mapping[str, str], title: str) -> Layer:
@@ -181,6 +194,20 @@ def get_in(data: Any, keys: tuple[str, ...], default: Any = None) -> Any:
             return default
         data = data[key]
     return data
+
+
+def path_in(data: Any, loc: Iterable[int | str]) -> tuple[str, ...]:
+    """Return as much of *loc*, where pydantic says that something is wrong, as leads into *data*; tags of unions do not."""
+    path: list[str] = []
+    for part in loc:
+        if isinstance(data, Mapping) and str(part) in data:
+            data = data[str(part)]
+        elif isinstance(data, list | tuple) and isinstance(part, int) and part < len(data):
+            data = data[part]
+        else:
+            continue
+        path.append(str(part))
+    return tuple(path)
 
 
 def _filled(high: Mapping[str, Any], low: Mapping[str, Any]) -> dict[str, Any]:

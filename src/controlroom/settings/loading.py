@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 import pydantic_settings
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from controlroom.errors import ConfigError
+from controlroom.errors import ConfigError, ControlRoomError
 from controlroom.settings.airflow_source import followed
 from controlroom.settings.cloud.layer import in_cloud, plain_layers
 from controlroom.settings.layers import Layer, merged
@@ -136,7 +137,7 @@ def reading(
     register_given(settings, plain_layers(layers))
     data = followed(merged([*layers, _defaults(model, layers)]), settings, layers, sources.problems)
     register_given(settings, plain_layers([Layer("", data)]))
-    loaded, refused = _validated(model, data)
+    loaded, refused = _validated(model, data, sources.problems)
     refused = [error for error in refused if not cloud.explains(error["loc"])]
     sources.problems.extend(cloud.problems)
     found = list(strays(settings, layers, prefix))
@@ -176,16 +177,33 @@ def _report(model: type[BaseSettings], problems: Sequence[str], layers: Sequence
     count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
     looked = ", ".join(layer.title for layer in layers)
     lines = [f"{model.__name__} has {count}; nothing was loaded.", *(f"- {problem}" for problem in problems)]
-    return "\n".join([*lines, f"Looked, in this order, in {looked}, defaults. Correct this and start again."])
+    looked = f"Looked, in this order, in {looked}, defaults; paths are relative to {_here()}."
+    return "\n".join([*lines, f"{looked} Correct this and start again."])
 
 
-def _validated(model: type[SettingsT], data: dict[str, Any]) -> tuple[SettingsT | None, list[ErrorDetails]]:
-    """Return the settings, or what pydantic refused. Its exception, which holds the input, ends here."""
+def _here() -> str:
+    try:
+        return str(Path.cwd())
+    except FileNotFoundError:
+        return "a folder that was removed"
+
+
+def _validated(
+    model: type[SettingsT], data: dict[str, Any], problems: list[str]
+) -> tuple[SettingsT | None, list[ErrorDetails]]:
+    """Return the settings, or what pydantic refused. Exceptions, which hold the input, end here; bugs go to *problems*."""
     loaded = model.__new__(model)
     try:
         BaseModel.__init__(loaded, **data)  # past pydantic_settings' own __init__, which would read the sources again
     except ValidationError as error:
-        return None, error.errors(include_url=False, include_context=False)
+        return None, error.errors(include_url=False)
+    except ControlRoomError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a validator of the user's may raise anything
+        from controlroom.settings.refusals import raised_by_validator  # noqa: PLC0415 - loaded where something is refused
+
+        problems.append(raised_by_validator(error))
+        return None, []
     return loaded, []
 
 

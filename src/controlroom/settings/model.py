@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, TypeVar
 import pydantic_settings
 from pydantic import BaseModel, PrivateAttr, ValidationError, model_validator
 
-from controlroom.errors import ConfigError
+from controlroom.errors import ConfigError, ControlRoomError
 from controlroom.redaction import redact_text
 from controlroom.settings.provenance import Provenance
 from controlroom.settings.secrets_found import register_held
@@ -107,7 +107,10 @@ class BaseSettings(pydantic_settings.BaseSettings):
         register_held(self)
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """Return a copy; `explain_settings` says of what *update* replaced that it did."""
+        """Return a copy; `explain_settings` says of what *update* replaced that it did.
+
+        Not promised: that *update* is validated. What `load_settings` is given by keyword is.
+        """
         copy = super().model_copy(update=update, deep=deep)
         register_held(copy)
         copy._withheld = self._withheld - (update or {}).keys()  # noqa: SLF001 - its own class
@@ -138,9 +141,15 @@ def _made(settings: BaseSettings, make: Any, values: dict[str, Any]) -> list[str
     try:
         make(**values)
     except ValidationError as error:
-        found = error.errors(include_url=False, include_context=False)
+        found = error.errors(include_url=False)
     except pydantic_settings.SettingsError:
         return ["A variable in the environment holds no JSON, which its field needs."]
+    except ControlRoomError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a validator of the user's may raise anything
+        from controlroom.settings.refusals import raised_by_validator  # noqa: PLC0415 - loaded where something is refused
+
+        return [raised_by_validator(error)]
     else:
         return []
     from controlroom.settings.refusals import refused_in_code  # noqa: PLC0415 - loaded where something is refused
@@ -150,7 +159,7 @@ def _made(settings: BaseSettings, make: Any, values: dict[str, Any]) -> list[str
 
 def _refuse_change(settings: BaseModel, name: str) -> NoReturn:
     message = (
-        f"{type(settings).__name__} is frozen: {name} keeps its value. For other values make a copy with"
-        f" model_copy(update={{{name!r}: …}}), or load within override({name}=…)."
+        f"{type(settings).__name__} is frozen: {name} keeps its value. For another one load them with it, which validates"
+        f" it: load_settings({type(settings).__name__}, {name}=…), or, in a test, within override({name}=…)."
     )
     raise AttributeError(message)

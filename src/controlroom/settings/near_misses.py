@@ -21,7 +21,7 @@ class Stray:
     Attributes:
         text: The name, where it stands, and what was probably meant.
         ours: It starts with the prefix, or stands in a file of ours: nobody else's.
-        alike: It is almost the name of a setting.
+        alike: It is almost the name of a setting, which is not set there itself.
     """
 
     text: str
@@ -33,19 +33,24 @@ def strays(settings: tuple[Setting, ...], layers: Sequence[Layer], prefix: str) 
     """Yield "APP_RETIRES is set; did you mean APP_RETRIES?" for each name that sets nothing and is ours, or almost."""
     unset = [leaf for leaf in leaves(settings) if not any(layer.holds(leaf) for layer in layers)]
     for layer in layers:
-        free = [leaf for leaf in leaves(settings) if not layer.holds(leaf)] if layer.unused else []
+        known = list(leaves(settings)) if layer.unused else []
+        taken = {name for leaf in known if layer.holds(leaf) for name in (leaf.name, *leaf.variables)}
         for place in layer.unused:
             name = place.variable or place.key
             prefixed = prefix != "" and name.lower().startswith(prefix.lower())
             if layer.dotted:
-                meant = closest_name(name, free)
+                meant = closest_name(name, known)
             elif prefixed:
-                meant = _closest_variable(name, free, prefix)
+                meant = _closest_variable(name, known, prefix)
             else:
                 meant = _closest(name, _variables(unset), _ALIKE_WITHOUT_PREFIX)
             if meant or prefixed or layer.dotted:
-                hint = f"did you mean {meant}?" if meant else "there is no such setting."
-                yield Stray(f"{place.key} is set{_where(place)}; {hint}", prefixed or layer.dotted, meant is not None)
+                is_taken = meant in taken
+                hint = "there is no such setting." if meant is None else f"did you mean {meant}?"
+                if is_taken:
+                    hint = f"there is no such setting, and {meant} is set as well."
+                text = f"{place.key} is set{_where(place)}; {hint}"
+                yield Stray(text, prefixed or layer.dotted, meant is not None and not is_taken)
 
 
 def closest_name(name: str, settings: Iterable[Setting]) -> str | None:

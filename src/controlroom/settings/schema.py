@@ -28,7 +28,9 @@ class Setting:
         aliases: The other words that may stand in the place of the last key.
         variables: Environment variables that set it, the first one preferred.
         required: It has no default.
-        secret: Its type says that its value is a secret.
+        secret: Its type says that its value is a secret, or that one is somewhere in it.
+        plain: Names, in small letters, under which no secret stands in the models that its type holds; None where all
+            that stands in its value may be secret, names too.
         nested: The fields of a nested model.
         takes_more: It is a nested model that keeps what it has no field for.
     """
@@ -41,6 +43,7 @@ class Setting:
     secret: bool
     nested: tuple[Setting, ...] = field(repr=False)
     takes_more: bool = False
+    plain: frozenset[str] | None = field(default=None, repr=False)
 
     @property
     def name(self) -> str:
@@ -120,6 +123,7 @@ def _fields(model: type[BaseModel], parent: Setting | None, prefix: str, inside:
             required=info.is_required(),
             secret=_holds_secret(info.annotation, inside),
             nested=(),
+            plain=_plain_names(info.annotation) if _has_plain_names(info.annotation) else None,
         )
         below = nested_model(info.annotation)
         if below is None or below in inside:  # a model inside itself has no end; pydantic reads it as JSON
@@ -155,6 +159,39 @@ def nested_model(annotation: Any) -> type[BaseModel] | None:
         return nested_model(others[0]) if len(others) == 1 else None
     is_model = isinstance(annotation, type) and issubclass(annotation, BaseModel)
     return annotation if is_model and not issubclass(annotation, RootModel) else None
+
+
+def _has_plain_names(annotation: Any) -> bool:
+    """Tell whether a value of this type has names in it, of fields or of a dict, that are no secrets themselves."""
+    kind = get_origin(annotation) or annotation
+    if isinstance(kind, type) and issubclass(kind, SecretStr | SecretBytes | Secret):
+        return False
+    if isinstance(kind, type) and issubclass(kind, Mapping):
+        return not any(_holds_secret(argument, ()) for argument in get_args(annotation)[:1])
+    is_model = isinstance(kind, type) and issubclass(kind, BaseModel)
+    return is_model or any(map(_has_plain_names, get_args(annotation)))
+
+
+def _plain_names(annotation: Any) -> frozenset[str]:
+    """Return the names of fields without a secret, among the models in *annotation*: those that no secret field has, too."""
+    plain: set[str] = set()
+    telling: set[str] = set()
+    for model in _models_in(annotation, ()):
+        for name, info in model.model_fields.items():
+            names = {name.lower(), *(word.lower() for word in _input_names(name, info, model.model_config))}
+            is_telling = _holds_secret(info.annotation, ()) or any(map(is_sensitive_name, names))
+            (telling if is_telling else plain).update(names)
+    return frozenset(plain - telling)
+
+
+def _models_in(annotation: Any, inside: tuple[type, ...]) -> Iterator[type[BaseModel]]:
+    kind = get_origin(annotation) or annotation
+    if isinstance(kind, type) and issubclass(kind, BaseModel) and kind not in inside:
+        yield kind
+        for info in kind.model_fields.values():
+            yield from _models_in(info.annotation, (*inside, kind))
+    for argument in get_args(annotation):
+        yield from _models_in(argument, inside)
 
 
 def _holds_secret(annotation: Any, inside: tuple[type, ...]) -> bool:

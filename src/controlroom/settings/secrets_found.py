@@ -28,7 +28,7 @@ def register_given(settings: Iterable[Setting], layers: Sequence[Layer]) -> None
         for leaf in leaves(settings):
             if (leaf.secret or leaf.telling) and layer.holds(leaf):
                 shortest = 1 if leaf.secret else _SHORTEST_PLAIN
-                for text in _texts(get_in(layer.values, leaf.keys)):
+                for text in _telling_texts(get_in(layer.values, leaf.keys), leaf.plain):
                     if len(text) >= shortest:
                         register_secret(text)
 
@@ -77,6 +77,21 @@ def _values(value: Any) -> Iterator[Any]:
                 yield from _values(item)
         case _:
             yield value
+
+
+def _telling_texts(value: Any, plain: frozenset[str] | None) -> Iterator[str]:
+    """Yield what may be secret in *value*: a store's token, and not its bucket, which stands under one of *plain* names."""
+    if isinstance(value, BaseModel):
+        value = value.__dict__
+    if plain is not None and isinstance(value, Mapping):
+        for key, item in value.items():
+            if str(key).lower() not in plain:
+                yield from _telling_texts(item, plain)
+    elif plain is not None and isinstance(value, list | tuple | set | frozenset):
+        for item in value:
+            yield from _telling_texts(item, plain)
+    else:
+        yield from _texts(value)
 
 
 def _texts(value: Any) -> Iterator[str]:

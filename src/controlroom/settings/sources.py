@@ -26,7 +26,12 @@ _SECRETS = "secrets directory"
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where to look, and what was wrong with the places themselves. Of several files or folders, the last one wins."""
+    """Where to look, and what was wrong with the places themselves. Of several files or folders, the last one wins.
+
+    Attributes:
+        problems: What was wrong, a line for each.
+        broken: Files that may say something, but nobody knows what.
+    """
 
     declared: Declared
     files: Sequence[str | os.PathLike[str]]
@@ -35,6 +40,7 @@ class Sources:
     assignments: Mapping[str, str]
     overrides: Mapping[str, Any] = field(repr=False)
     problems: list[str] = field(default_factory=list)
+    broken: list[Path] = field(default_factory=list)
 
     def layers(self) -> list[Layer]:
         """Return every layer, highest first."""
@@ -76,7 +82,8 @@ class Sources:
         broken = [item.original for item in bindings if item.error and prefix in item.original.string.lower()]
         self.problems.extend(f"{_DOTENV}:{_first_line(*each)} is not NAME=value." for each in broken)
         lines = {item.key: _first_line(*item.original) for item in bindings if item.key}
-        values = {name: value for name, value in dotenv_values(stream=io.StringIO(text)).items() if value is not None}
+        whole = "".join(item.original.string for item in bindings if not item.error)  # of others it warns by itself
+        values = {name: value for name, value in dotenv_values(stream=io.StringIO(whole)).items() if value is not None}
 
         def place(name: str) -> Place:
             return Place(f"{_DOTENV}:{lines.get(name, 1)}", name)
@@ -114,13 +121,17 @@ class Sources:
     def _document(self, file: Path) -> Layer:
         before = len(self.problems)
         text = text_of(file, self.problems)
+        if text is None and len(self.problems) == before:
+            return Layer(f"{file} (absent)")
         if text is None:
-            return Layer(f"{file} ({'absent' if len(self.problems) == before else 'unreadable'})")
+            self.broken.append(file)
+            return Layer(f"{file} (unreadable)")
         from controlroom.settings.documents import document  # noqa: PLC0415 - only where there is a file
         from controlroom.settings.positions import line_of  # noqa: PLC0415 - as above
 
         found = document(file, text, self.problems)
         if found is None:
+            self.broken.append(file)
             return Layer(f"{file} (broken)")
 
         def place(key: tuple[str, ...]) -> Place:
@@ -136,6 +147,13 @@ def as_several(paths: Paths | None) -> Sequence[str | os.PathLike[str]]:
     return [path for path in several if os.fspath(path)]
 
 
+def _file_to_write(sources: Sources) -> str:
+    """Return the file that is there and wins, or, where none is there, the one that would."""
+    files = [Path(file).expanduser() for file in reversed(sources.files)]
+    there = [file for file in files if file.is_file()]
+    return str(next((file for file in there if file not in sources.broken), [*there, *files][0]))
+
+
 def _said_by(profile: Profile) -> str:
     return "" if profile.asked_for_by == "profile" else f" It comes from {profile.asked_for_by}."
 
@@ -147,12 +165,14 @@ def _first_line(statement: str, line: int) -> int:
 
 def how_to_set(sources: Sources) -> dict[str, str]:
     """Return, by name, what to do to give a setting a value."""
-    folder = f", or write the file {{}} in {sources.secrets_dirs[-1]}" if sources.secrets_dirs else ""
-    file = f", or put {{}} in {os.fspath(sources.files[-1])}" if sources.files else ""
+    folder = f" in {sources.secrets_dirs[-1]}" if sources.secrets_dirs else ""
+    file = f" in {_file_to_write(sources)}" if sources.files else ""
+    broken = ", ".join(map(str, sources.broken))
+    begin = f"It may stand in {broken}, which cannot be read; otherwise set" if broken else "Set"
     return {
-        setting.name: f"Set {setting.variables[0]}"
-        + folder.format(setting.variables[0].lower())
-        + file.format(".".join(setting.keys))
+        setting.name: f"{begin} {setting.variables[0]}"
+        + (f", or write the file {setting.variables[0].lower()}{folder}" if folder else "")
+        + (f", or put {'.'.join(setting.keys)}{file}" if file else "")
         + "."
         for setting in every(sources.declared.settings)
     }

@@ -44,16 +44,32 @@ def lines_of(text: str) -> dict[tuple[str, ...], int]:
     tomllib gives no positions, but every statement of a TOML file is a TOML file: the text is cut where a piece parses.
     """
     found: dict[tuple[str, ...], int] = {}
+    items: dict[tuple[str, ...], int] = {}  # of each array of tables, the index of its last one
     table: tuple[str, ...] = ()
     for line, statement in _statements(text):
         paths = list(_paths(tomllib.loads(statement)))
         if statement.lstrip().startswith("["):
-            table = max(paths, key=len, default=())
-            found.setdefault(table, line)
+            entered = _entered(max(paths, key=len, default=()), items, is_item=statement.lstrip().startswith("[["))
+            table = entered[-1]
+            for path in entered[1:]:
+                found.setdefault(path, line)
         else:
             for path in paths:
                 found.setdefault((*table, *path), line)
     return found
+
+
+def _entered(header: tuple[str, ...], items: dict[tuple[str, ...], int], *, is_item: bool) -> list[tuple[str, ...]]:
+    """Return what *header* leads through, from the top: of an array of tables, named by its index, the last item."""
+    entered: list[tuple[str, ...]] = [()]
+    for depth, key in enumerate(header, 1):
+        path = (*entered[-1], key)
+        entered.append(path)
+        if is_item and depth == len(header):
+            items[path] = items.get(path, -1) + 1
+        if path in items:
+            entered.append((*path, str(items[path])))
+    return entered
 
 
 def _statements(text: str) -> Iterator[tuple[int, str]]:

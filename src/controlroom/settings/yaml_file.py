@@ -51,7 +51,7 @@ class _Loader(yaml.SafeLoader):
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: FBT001, FBT002 - PyYAML's signature
         try:
             return super().construct_object(node, deep=deep)
-        except (ValueError, LookupError, OverflowError):  # 2026-99-99, !!bool maybe, !!int x
+        except (ValueError, LookupError, OverflowError, AttributeError):  # 2026-99-99, !!bool maybe, !!timestamp x
             raise yaml.constructor.ConstructorError(None, None, "not what its tag says", node.start_mark) from None
 
 

@@ -108,7 +108,7 @@ def everywhere(say: Callable[[], str]) -> dict[str, Any]:
     exception = raised(say) | {"causes": [raised(say)], "members": [raised(say) | {"causes": [raised(say)]}]}
     attempts = [{"number": 1, "error": say(), "wait_s": 2.0, "reason": say()}, {"number": 2, "error": say()}]
     failure = {"at": at(9), "event": say(), "subject": say(), "code": say(), "disposition": say(), "error": say()}
-    failure |= {"who_acts": say(), "node": 3, "exception": exception, "attempts": attempts}
+    failure |= {"who_acts": say(), "called_from": say(), "node": 3, "exception": exception, "attempts": attempts}
     setting = {"name": say(), "value": say(), "source": say(), "key": say(), "shadowed": [say()]}
     told = run(
         node(2, 1, kind=say(), title=say(), facts={say() + "b": say(), "nested": {say(): [say()]}}),
@@ -304,6 +304,14 @@ def test_what_went_well_is_folded_and_what_did_not_stays_in_sight() -> None:
     assert "960 more, all ok or skipped" not in text  # 40 of the 999 that went well are in sight
     assert text.index("file-500.csv") < text.index("959 more, all ok or skipped") < text.index("file-501.csv")
     assert all(f"file-{place}.csv" in text for place in range(2, 1_002))
+
+
+def test_a_warning_in_what_went_well_stays_in_sight() -> None:
+    files = [node(place, 1) for place in range(2, 1_002)]
+    warning = node(1_002, 500, kind="other", title="disk_nearly_full", troubled=True)
+    text = page_of(run(*files, warning)).text
+
+    assert text.index("disk_nearly_full") < text.index("959 more, all ok or skipped") < text.index("file-501.csv")
 
 
 @pytest.mark.parametrize(

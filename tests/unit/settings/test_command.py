@@ -71,6 +71,22 @@ def test_a_job_brings_its_own_prefix_and_files(capsys: pytest.CaptureFixture[str
     assert main(["settings", "check", "wanted:ingest", "--profile", "prod"]) == 78
 
 
+def test_a_job_can_be_checked_against_the_secrets_of_another_host(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "staging").mkdir()
+    (here / "staging" / "x_api_token").write_text(CANARY)
+    Path("other.toml").write_text("size = 7")
+    options = ["--secrets-dir", "staging", "--prefix", "X_", "--file", "other.toml"]
+
+    assert main(["settings", "check", "wanted:ingest", *options]) == 0
+    assert main(["settings", "explain", "wanted:ingest", *options]) == 0
+    told = capsys.readouterr().out
+    assert "staging/x_api_token" in told
+    assert "other.toml:1" in told
+    assert main(["settings", "check", "wanted:ingest"]) == 78
+
+
 def test_the_options_reach_the_loader(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("a.json").write_text('{"size": 1}')
     Path("b.toml").write_text("api_tokn = 2\nsize = 2\n")
@@ -137,7 +153,6 @@ def test_the_reference_needs_no_settings_and_gives_a_page_or_an_example(capsys: 
         (["check", "wanted:Nothing"], "there is no Nothing in wanted"),
         (["check", "wanted:number"], "neither a subclass of BaseSettings nor a job"),
         (["check", "wanted:bare"], "neither a subclass of BaseSettings nor a job"),
-        (["check", "wanted:ingest", "--prefix", "X_"], "a job says itself"),
         (["check", "wanted:Settings", "--file", "none.toml"], "there is no file none.toml"),
         (["check", "wanted:Settings", "--set", f"=={CANARY}"], "NAME=VALUE"),
         (["check", "wanted:Settings", f"--{CANARY}"], "there is no option"),

@@ -120,6 +120,7 @@ def test_a_profile_is_a_file_of_the_same_format_beside_it(suffix: str) -> None:
         ("a.yaml", "- size\n", "a.yaml:1:1 is not YAML. It holds no mapping of names to values."),
         ("a.yaml", "size: 1\n---\nsize: 2\n", "a.yaml:2:1 is not YAML."),
         ("a.yaml", "size: 2026-99-99\n", "a.yaml:1:7 is not YAML. Not what its tag says."),
+        ("a.yaml", f"size: !!timestamp {CANARY}\n", "a.yaml:1:7 is not YAML. Not what its tag says."),
         ("a.yaml", "? [a]\n: 1\n", "a.yaml:1:3 is not YAML. A key has to be a text."),
         ("a.yaml", "size: \x01\n", "a.yaml:1:7 is not YAML. There is a character that YAML does not allow."),
         ("a.yaml", "db: &a\n  url: *a\n", "a.yaml:1:5 is not YAML. It contains itself."),

@@ -8,8 +8,9 @@ from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import BaseModel, Field, SecretStr, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
-from controlroom.errors import ConfigError, Disposition
+from controlroom.errors import ConfigError, DataError, Disposition
 from controlroom.settings import BaseSettings, explain_settings, load_settings
 
 CANARY = "c4n4ry-Value/0x7f"
@@ -210,6 +211,41 @@ def test_a_wrong_value_in_a_file_is_named_with_its_line() -> None:
     assert "It comes from db.pool (app.toml:8)." in str(refused(Settings))
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "line"),
+    [
+        ("app.toml", '[limits]\na = 1\nb = "x"\n', 3),
+        ("app.json", '{"limits": {\n"a": 1,\n"b": "x"}}', 3),
+        ("app.yaml", "limits:\n  a: 1\n  b: x\n", 3),
+        ("app.toml", '[[dbs]]\nurl = "a"\n[[dbs]]\nurl = "b"\npool = "x"\n', 5),
+        ("app.toml", '[[dbs]]\nurl = "a"\n[[dbs]]\npool = 1\n', 3),
+        ("app.json", '{"dbs": [{"url": "a"},\n{"url": "b",\n"pool": "x"}]}', 3),
+    ],
+)
+def test_a_part_of_a_value_that_is_wrong_is_found_on_its_own_line(name: str, text: str, line: int) -> None:
+    class Parted(BaseSettings):
+        limits: dict[str, int] = {}
+        dbs: list[Db] = []
+
+    write(name, text)
+
+    assert f"({name}:{line})" in str(refused(Parted, files=name))
+
+
+def test_of_a_dict_that_several_places_fill_the_one_with_the_wrong_part_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write("app.toml", "[limits]\nc = 'x'\n")
+    write("app.prod.toml", "[limits]\nd = 1\n")
+    monkeypatch.setenv("APP_LIMITS__A", "1")
+
+    assert "It comes from limits (app.toml:2)." in str(refused(Settings, profile="prod"))
+
+    monkeypatch.setenv("APP_LIMITS__C", "y")
+
+    assert "It comes from APP_LIMITS__C (environment)." in str(refused(Settings, profile="prod"))
+
+
 def test_files_that_cannot_be_read_are_problems_not_crashes(here: Path) -> None:
     Path("app.toml").write_bytes(b"size = 1 # \xff")
     Path(".env").write_bytes(b"APP_SIZE=\xff")
@@ -355,6 +391,79 @@ def test_a_short_value_is_masked_only_where_it_stands_alone(
     assert message in str(refused(Coded))
 
 
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [("042", "*** is odd, 43 is not"), (" 42 ", "*** is odd, 43 is not"), ("+42", "*** is odd, 43 is not")],
+)
+def test_a_number_is_masked_however_it_was_written(monkeypatch: pytest.MonkeyPatch, given: str, shown: str) -> None:
+    class Even(BaseSettings):
+        size: int
+
+        @field_validator("size")
+        @classmethod
+        def refuse(cls, value: int) -> int:
+            message = f"{value} is odd, 43 is not"
+            raise ValueError(message)
+
+    monkeypatch.setenv("APP_SIZE", given)
+
+    assert shown in str(refused(Even))
+
+
+def test_a_validators_own_words_under_a_type_of_pydantics_are_masked_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Borrowing(BaseSettings):
+        code: str
+
+        @field_validator("code")
+        @classmethod
+        def refuse(cls, value: str) -> str:
+            raise PydanticCustomError("string_type", "{given} is no code", {"given": value})
+
+    monkeypatch.setenv("APP_CODE", CANARY)
+    error = refused(Borrowing)
+
+    assert "code is wrong. *** is no code." in str(error)
+    assert CANARY not in str(error)
+
+
+@pytest.mark.parametrize("kind", [KeyError, TypeError, ZeroDivisionError, StopIteration, OSError])
+def test_a_validator_that_breaks_does_not_show_what_it_was_given(
+    monkeypatch: pytest.MonkeyPatch, kind: type[Exception]
+) -> None:
+    class Breaking(BaseSettings):
+        code: str = ""
+        region: str = ""
+
+        @field_validator("code")
+        @classmethod
+        def look_up(cls, value: str) -> str:
+            raise kind(value)
+
+    with pytest.raises(ConfigError) as in_code:
+        Breaking(code=CANARY)
+    monkeypatch.setenv("APP_CODE", CANARY)
+    monkeypatch.setenv("APP_REGOIN", "1")
+    loaded = refused(Breaking)
+
+    for error in (in_code.value, loaded):
+        assert f"raised {kind.__name__} at {__file__}:" in str(error)
+        assert CANARY not in "".join(traceback.format_exception(error))
+    assert "did you mean APP_REGION?" in str(loaded)
+
+
+def test_an_error_of_ours_that_a_validator_raises_goes_up_as_it_is() -> None:
+    class Deciding(BaseSettings):
+        code: str = "x"
+
+        @model_validator(mode="after")
+        def decide(self) -> Deciding:
+            message = "no code today"
+            raise DataError(message)
+
+    with pytest.raises(DataError, match="no code today"):
+        load_settings(Deciding)
+
+
 def test_what_a_validator_expected_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     class Slashed(BaseSettings):
         folder: str
@@ -484,3 +593,119 @@ def test_json_that_is_nested_too_deeply_is_refused_like_any_other(monkeypatch: p
     monkeypatch.setenv("APP_LIMITS", text)
 
     assert len(refused(Settings).problems) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "is_readable"), [("api_url = \n", True), ("\udcff", False)], ids=["broken", "unreadable"]
+)
+def test_what_a_broken_file_may_hold_is_not_said_to_be_missing_from_it(text: str, is_readable: bool) -> None:
+    Path("app.toml").write_bytes(text.encode("utf-8", "surrogateescape"))
+    Path("more.toml").write_text("retries = 1")
+
+    problems = refused(files=["more.toml", "app.toml", "extra.yaml"]).problems
+
+    assert ("is not TOML" in problems[0]) is is_readable
+    assert (
+        "api_url is missing. It may stand in app.toml, which cannot be read; otherwise set APP_API_URL, or put api_url in "
+        "more.toml."
+    ) in problems
+
+
+def test_nobody_is_told_to_write_into_a_file_that_does_not_exist_beside_one_that_does() -> None:
+    Path("app.toml").write_text("retries = 1")
+
+    told = str(refused(files=["app.toml", "extra.yaml"]))
+
+    assert "api_url is missing. Set APP_API_URL, or put api_url in app.toml." in told
+    assert "put api_url in extra.yaml" in str(refused(files=["absent.toml", "extra.yaml"]))
+
+
+def test_a_text_in_a_file_where_a_list_belongs_is_not_asked_to_be_json() -> None:
+    Path("app.toml").write_text('size = 1\ntags = "a"\n')
+
+    assert refused(Settings).problems == (
+        "tags is wrong. Input should be a valid list. It comes from tags (app.toml:2).",
+    )
+    assert "JSON" not in str(refused(Settings, tags="a"))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (f'{{"url":"{CANARY}"', f"the JSON is broken at character {len(CANARY) + 10}: Expecting ',' delimiter. It"),
+        (f'{{"url":{CANARY}}}', "the JSON is broken at character 8: Expecting value. It"),
+        (
+            f"{{{CANARY}: 1}}",
+            "the JSON is broken at character 2: Expecting property name enclosed in double quotes. It",
+        ),
+        (f"[{'9' * 5000}]", "the JSON is too deep, or holds too long a number. It"),
+        (CANARY, "in a variable written as JSON. It"),
+    ],
+)
+def test_where_json_in_a_variable_breaks_off_is_told_and_nothing_of_it(
+    monkeypatch: pytest.MonkeyPatch, text: str, said: str
+) -> None:
+    monkeypatch.setenv("APP_DB", text)
+    error = refused(Settings)
+
+    assert f"{said} comes from APP_DB (environment)." in str(error)
+    assert CANARY not in str(error)
+
+
+@pytest.mark.parametrize(("name", "text"), [("APP_SIZE", ""), ("APP_TAGS", ""), ("APP_SIZE", "  ")])
+def test_an_empty_variable_is_told_from_a_wrong_one(monkeypatch: pytest.MonkeyPatch, name: str, text: str) -> None:
+    monkeypatch.setenv(name, text)
+    assert f"; it is empty. It comes from {name}" in str(refused(Settings))
+    monkeypatch.setenv(name, "x")
+    assert "it is empty" not in str(refused(Settings))
+
+
+def test_a_misspelled_name_beside_the_right_one_is_not_explained_by_an_unrelated_one() -> None:
+    Path("app.toml").write_text("size = 2\nsise = 3\n[DB]\nurl = 'x'\npool = 4\npol = 5\n")
+
+    assert explain_settings(load_settings(Settings)).near_misses == (
+        "sise is set (app.toml:2); there is no such setting, and size is set as well.",
+        "DB.pol is set (app.toml:6); there is no such setting, and db.pool is set as well.",
+    )
+
+
+def test_paths_in_a_report_can_be_found_again_from_anywhere(here: Path) -> None:
+    assert f"app.toml (absent), defaults; paths are relative to {here}. Correct this" in str(refused())
+
+
+def test_settings_are_refused_also_where_the_working_directory_is_gone(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here / "gone").mkdir()
+    monkeypatch.chdir(here / "gone")
+    (here / "gone").rmdir()
+
+    assert "paths are relative to a folder that was removed" in str(refused())
+
+
+def test_a_broken_dotenv_is_told_once_and_not_past_the_report(caplog: pytest.LogCaptureFixture) -> None:
+    write(".env", 'APP_SIZE=3\nOTHER="x" y\nAPP_RETRIES="4" y\nAPP_TAGS=[]\n')
+
+    error = refused(Settings)
+
+    assert error.problems == (".env:3 is not NAME=value.",)
+    assert caplog.records == []
+
+
+def test_what_is_left_of_a_broken_dotenv_is_read_as_if_it_were_whole() -> None:
+    write(".env", 'APP_SIZE=3\nOTHER="x" y\nexport APP_RETRIES="4" # four\n')
+
+    loaded = load_settings(Settings)
+
+    assert (loaded.size, loaded.retries) == (3, 4)
+    assert ".env:3" in str(explain_settings(loaded))
+
+
+def test_a_path_with_braces_does_not_break_the_report(here: Path) -> None:
+    (here / "{env}").mkdir()
+
+    told = str(refused(files=["{env}/app.toml"], secrets_dir=here / "{env}"))
+
+    assert (
+        f"Set APP_API_URL, or write the file app_api_url in {here}/{{env}}, or put api_url in {{env}}/app.toml." in told
+    )

@@ -3,10 +3,10 @@ from __future__ import annotations
 import base64
 import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import pytest
-from pydantic import AmqpDsn, BaseModel, HttpUrl, PostgresDsn, Secret, SecretBytes, SecretStr, field_validator
+from pydantic import AmqpDsn, BaseModel, Field, HttpUrl, PostgresDsn, Secret, SecretBytes, SecretStr, field_validator
 
 from controlroom.errors import ConfigError
 from controlroom.redaction import redact_text
@@ -157,3 +157,51 @@ def test_a_short_text_under_a_telling_name_does_not_eat_the_log() -> None:
     load_settings(Settings, password="on")
 
     assert redact_text("the light is on") == "the light is on"
+
+
+class Store(BaseModel):
+    name: str
+    bucket: str = Field("flights", alias="bucketName")
+    retries: int = 1
+    key: SecretStr
+
+
+class Keyed(BaseModel):
+    kind: Literal["keyed"]
+    key: SecretStr
+
+
+class Open(BaseModel):
+    kind: Literal["open"]
+    region: str
+
+
+class Stores(BaseSettings):
+    stores: list[Store] = []
+    by_name: dict[str, Store] = {}
+    source: Annotated[Keyed | Open, Field(discriminator="kind")] = Open(kind="open", region="eu")
+    logins: dict[str, SecretStr] = {}
+    whole: Secret[dict[str, str]] = Secret({})
+
+
+def test_what_stands_beside_a_secret_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = '{"name": "north", "bucketName": "orders", "retries": 1, "key": "key-of-store-1"}'
+    monkeypatch.setenv("APP_STORES", f"[{store}]")
+    monkeypatch.setenv("APP_BY_NAME", f'{{"south": {store.replace("store-1", "store-2")}}}')
+    monkeypatch.setenv("APP_SOURCE", '{"kind": "keyed", "key": "key-of-source"}')
+    monkeypatch.setenv("APP_LOGINS", '{"github": "key-of-github"}')
+    load_settings(Stores)
+
+    assert (
+        redact_text("orders name north kind keyed south github page 1")
+        == "orders name north kind keyed south github page 1"
+    )
+    assert redact_text("key-of-store-1 key-of-store-2 key-of-source key-of-github") == "*** *** *** ***"
+
+
+def test_a_secret_in_a_refused_part_is_registered_under_a_wrong_name_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("APP_STORES", '[{"name": "north", "kye": "key-of-store-3"}]')
+    with pytest.raises(ConfigError):
+        load_settings(Stores, whole={"key-of-whole": ["x"]})
+
+    assert redact_text("north key-of-store-3 key-of-whole") == "north *** ***"

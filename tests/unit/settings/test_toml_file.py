@@ -41,7 +41,8 @@ d.e = 1
         (("db", "pool"), 10),
         (("db", "replica", "url"), 16),
         (("servers",), 18),
-        (("servers", "name"), 19),
+        (("servers", "0"), 18),
+        (("servers", "0", "name"), 19),
         (("a", "b.c", "d", "e"), 23),
     ],
 )
@@ -63,3 +64,11 @@ def test_an_endless_statement_costs_its_line_number_not_minutes() -> None:
     text = "a = 1\nb = [\n" + "1,\n" * 1000 + "]\nc = 1\n"
 
     assert set(lines_of(text)) == {("a",)}
+
+
+def test_of_an_array_of_tables_each_item_has_its_own_lines() -> None:
+    lines = lines_of("[[a]]\nx = 1\n[[a]]\nx = 2\n[a.b]\ny = 3\n[[a.c]]\nz = 4\n[d.e]\n")
+
+    assert (lines[("a", "0", "x")], lines[("a", "1", "x")]) == (2, 4)
+    assert (lines[("a", "1", "b", "y")], lines[("a", "1", "c", "0", "z")]) == (6, 8)
+    assert (lines[("a",)], lines[("d",)], lines[("d", "e")]) == (1, 9, 9)

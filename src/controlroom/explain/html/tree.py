@@ -37,7 +37,7 @@ class Node:
         number: Its place in the document, from 0: what an id on the page is made of.
         began_s: Seconds from the beginning of the run; None where nothing was logged about that.
         waits: Begin and length, in seconds, of the waits before retries in it and below it; of very many the longest.
-        calm: There is nothing but ok and skipped, here and below.
+        calm: There is nothing but ok and skipped, and no warning, here and below.
         failing: It lies on the failing path.
     """
 
@@ -142,7 +142,8 @@ def _place(root: Node, below: dict[Node, list[Node]], placed: set[Node]) -> None
 
 
 def _sum_up(node: Node) -> None:
-    node.calm = node.calm and node.outcome in CALM and not node.failing
+    is_well = node.outcome in CALM and node.raw.get("troubled") is not True
+    node.calm = node.calm and is_well and not node.failing
     if (wait_s := node.wait_s) and node.began_s is not None:
         node.waits.append((node.began_s, wait_s))
     node.waits = nlargest(_MOST_WAITS, node.waits, key=itemgetter(1))

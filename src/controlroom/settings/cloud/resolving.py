@@ -24,7 +24,7 @@ from controlroom.settings.cloud.standing import (
     replaced,
     standing_in,
 )
-from controlroom.settings.layers import Layer, Place, as_variable
+from controlroom.settings.layers import ABSENT, Layer, Place, as_variable, get_in
 from controlroom.settings.schema import Declared, Setting
 
 __all__ = ["Wanted", "resolving"]
@@ -136,7 +136,7 @@ def _resolution(
 ) -> Resolution:
     failures = [(at, failure) for at, failure in settled.items() if isinstance(failure, _Failure)]
     layers = tuple(
-        replace(layer, locate=partial(_located, layer, [at for at in standing if at.layer == number]))
+        replace(layer, locate=partial(_located, written[number], [at for at in standing if at.layer == number]))
         for number, layer in enumerate(current)
     )
     return Resolution(
@@ -152,9 +152,18 @@ def _resolution(
 def _located(layer: Layer, standing: Sequence[Standing], setting: Setting) -> Place:
     """Return where *setting* stands in *layer*, and behind an arrow the references that stand there."""
     place = layer.locate(setting)
-    own = [at for at in standing if all(str(one) == other for one, other in zip(at.keys, setting.keys, strict=False))]
+    around = [
+        at for at in standing if all(str(one) == other for one, other in zip(at.keys, setting.keys, strict=False))
+    ]
+    own = [at for at in around if len(at.keys) >= len(setting.keys) or not _stands_beside(layer, at, setting)]
     shown = ", ".join(dict.fromkeys(text for at in own if (text := _shown(at.text))))
     return replace(place, source=f"{place.source} → {shown}") if shown else place
+
+
+def _stands_beside(layer: Layer, at: Standing, setting: Setting) -> bool:
+    """Tell whether *setting* has a text of its own beside the reference that fills the rest of what it is in."""
+    found = get_in(layer.values, tuple(map(str, at.keys)))
+    return isinstance(found, Mapping) and get_in(found, setting.keys[len(at.keys) :], ABSENT) is not ABSENT
 
 
 def _lines(failures: Iterable[tuple[Standing, _Failure]], layers: Sequence[Layer]) -> Iterable[str]:
