@@ -117,6 +117,14 @@ class PaginationError(APIContractError):
     """A walk over pages cannot go on truthfully."""
 
 
+class CheckpointRejectedError(PaginationError):
+    """The server refuses the position that a checkpoint names; it may have expired. ``.status_code`` is what it said."""
+
+    def __init__(self, message: str, *, status_code: int = 0, **context: Unpack[APIErrorContext]) -> None:
+        super().__init__(message, **context)
+        self.status_code: int = kept(status_code)
+
+
 class PaginationLoopError(PaginationError):
     """A cursor, a link or a page came back a second time."""
 

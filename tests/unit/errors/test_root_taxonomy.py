@@ -34,6 +34,7 @@ APIAuthError                APIStatusError       api-auth               stop    
 APIRateLimitError           APIStatusError       api-rate-limit         retry       75
 APIContractError            ExternalAPIError     api-contract           stop        65
 PaginationError             APIContractError     pagination             stop        65
+CheckpointRejectedError     PaginationError      checkpoint-rejected    stop        65
 PaginationLoopError         PaginationError      pagination-loop        stop        65
 IncompletePaginationError   PaginationError      incomplete-pagination  stop        65
 CircuitOpenError            ExternalAPIError     circuit-open           retry       75

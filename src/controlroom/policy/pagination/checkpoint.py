@@ -30,12 +30,14 @@ class Position:
         page: Pages taken.
         records: Records taken.
         expected: The total that the server last stated, if any.
+        index: How many records of the next page were dealt with already, as they came.
     """
 
     next: PageRequest | None
     page: int = 0
     records: int = 0
     expected: int | None = None
+    index: int = 0
 
 
 def fingerprint(first: PageRequest, style: str) -> str:
@@ -58,6 +60,7 @@ def saved(position: Position, first: PageRequest, style: str, mark: str) -> dict
         "page": position.page,
         "records": position.records,
         "expected": position.expected,
+        "index": position.index,
     }
 
 
@@ -90,6 +93,7 @@ def _position(checkpoint: Mapping[str, Any], first: PageRequest) -> Position:
         page=int(checkpoint["page"]),
         records=int(checkpoint["records"]),
         expected=None if expected is None else int(expected),
+        index=max(0, int(checkpoint.get("index", 0))),
     )
 
 

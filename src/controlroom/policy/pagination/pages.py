@@ -137,9 +137,31 @@ class Page(Generic[RecordT]):
         checkpoint: JSON-ready; resumes the walk *behind* this page. Store it once the page is dealt with, best in the
             same transaction. Holds no credentials.
         rejected: Records that do not fit the model, where the endpoint says ``on_invalid="quarantine"``.
+        start: Where the walk stood before this page; ``start["index"]`` of its records had been dealt with by then.
     """
 
     records: list[RecordT]
     number: int
     checkpoint: dict[str, Any]
     rejected: tuple[RejectedRecord, ...] = ()
+    start: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    def checkpoint_behind(self, count: int) -> dict[str, Any]:
+        """Return a checkpoint that resumes behind the first *count* of this page's records: it is fetched again then.
+
+        Raises:
+            ConfigError: The page has not so many.
+
+        Guarantees:
+            Not promised: that the page, fetched again, begins with the same records; give a stable order to what changes.
+        """
+        if not 0 <= count <= len(self.records):
+            message = f"checkpoint_behind({count}) is not possible: page {self.number} has {len(self.records)} records."
+            raise ConfigError(message)
+        if count == len(self.records):
+            return self.checkpoint
+        index, passed, set_aside = self.start.get("index", 0), 0, {one.position for one in self.rejected}
+        while passed < count:
+            passed += index not in set_aside
+            index += 1
+        return {**self.start, "index": index}

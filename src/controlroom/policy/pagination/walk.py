@@ -7,10 +7,17 @@ Both colours of the client drive the same flows.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal
 
-from controlroom.errors import APIContractError, ExternalAPIError, IncompletePaginationError
+from controlroom.errors import (
+    APIContractError,
+    APIStatusError,
+    CheckpointRejectedError,
+    ExternalAPIError,
+    IncompletePaginationError,
+    PaginationError,
+)
 from controlroom.errors.text import masked, plain
 from controlroom.policy.flow import Flow, StepFailed
 from controlroom.policy.pagination.checkpoint import Position, fingerprint, restored, saved
@@ -29,6 +36,8 @@ from controlroom.policy.pagination.styles import (
 )
 
 __all__ = ["FetchPage", "Walk", "WalkReport"]
+
+_REFUSALS: Final = frozenset({400, 404, 410, 422})  # of a cursor that expired, servers say any of these
 
 StopReason = Literal["total reached", "no next page", "empty page", "over before"]
 
@@ -114,6 +123,8 @@ class Walk:
             counted_by_client=isinstance(pagination, OffsetPagination | PageNumberPagination),
         )
         self._at = Position(self._first) if resume is None else restored(resume, self._first, self._mark)
+        self._start = self.checkpoint
+        self._resumes = resume is not None
         self._stop_reason: StopReason = "over before"
         self._missing_path: str | None = None
 
@@ -139,6 +150,7 @@ class Walk:
         Raises:
             PaginationLoopError: A request or a page came a second time.
             IncompletePaginationError: The walk is over, with another number of records than the server stated.
+            CheckpointRejectedError: The server refuses the position that *resume* named.
             PaginationError: Too many pages, or too many empty ones in a row.
             APIContractError: The body has another shape than agreed.
             QuarantineThresholdError: More records were set aside than may be.
@@ -154,6 +166,8 @@ class Walk:
             return self._accepted(request, response)
         except StepFailed as failed:
             self._complete(failed.error)
+            if self._resumes and request is not None and isinstance(failed.error, APIStatusError):
+                self._judge_refusal(failed.error, request)
             raise
         except ExternalAPIError as error:
             self._complete(error)
@@ -172,10 +186,38 @@ class Walk:
         if number == 1 and following is None and response.records:
             self._missing_path = _missing_path(self._pagination, response.body)
         self._guards.following(following, number)
-        handed_out, rejected = self._convert(list(response.records))
-        self._rejections.count(len(response.records), len(rejected))
-        self._at = Position(following, number, received, expected)
-        return Page(handed_out, number, self.checkpoint, rejected)
+        handed_out, rejected = self._fresh(response, number)
+        self._at, self._resumes = Position(following, number, received, expected), False
+        start, self._start = self._start, self.checkpoint
+        return Page(handed_out, number, self._start, rejected, start)
+
+    def _fresh(self, response: PageResponse, number: int) -> tuple[list[Any], tuple[RejectedRecord, ...]]:
+        """Return the records that an earlier walk did not deal with yet."""
+        dealt_with = self._at.index
+        if dealt_with > len(response.records):
+            message = (
+                f"Page {number} has {len(response.records)} records, of which {dealt_with} were dealt with: the list changed. "
+                f"Begin the walk without the checkpoint."
+            )
+            raise PaginationError(message)
+        fresh = list(response.records[dealt_with:])
+        handed_out, rejected = self._convert(fresh)
+        self._rejections.count(len(fresh), len(rejected))
+        if dealt_with:
+            rejected = tuple(replace(one, position=one.position + dealt_with) for one in rejected)
+        return handed_out, rejected
+
+    def _judge_refusal(self, error: APIStatusError, request: PageRequest) -> None:
+        """Raise an error of its own where a server refuses the position that a checkpoint names."""
+        if error.status_code not in _REFUSALS:
+            return
+        message = (
+            f"{request.method} {request.url} refused the position that the checkpoint names (status {error.status_code}): it "
+            f"may have expired. Nothing was handed out. Begin the walk without the checkpoint; records may come again."
+        )
+        raise CheckpointRejectedError(
+            message, status_code=error.status_code, method=error.method, url=error.url, checkpoint=error.checkpoint
+        ) from error
 
     def _following(
         self, request: PageRequest, response: PageResponse, received: int, expected: int | None

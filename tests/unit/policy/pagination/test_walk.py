@@ -12,6 +12,8 @@ import pytest
 from controlroom.errors import (
     APIConnectionError,
     APIContractError,
+    APIStatusError,
+    CheckpointRejectedError,
     ConfigError,
     IncompletePaginationError,
     PaginationError,
@@ -29,6 +31,7 @@ from controlroom.policy.pagination import (
     PageNumberPagination,
     PageRequest,
     PageResponse,
+    RejectedRecord,
     SinglePage,
     Walk,
 )
@@ -548,3 +551,107 @@ def test_a_cursor_in_a_header_that_comes_again_raises() -> None:
 
     with pytest.raises(PaginationLoopError):
         drive(walk.next_page(), fetch)
+
+
+# In the middle of a page
+
+
+def test_a_walk_resumes_in_the_middle_of_a_page() -> None:
+    first, second = taken(Walk(START, CURSOR, records="items", total="total"), THREE)[:2]
+
+    for page, dealt_with, rest in [
+        (first, 0, [1, 2, 3, 4, 5]),
+        (first, 1, [2, 3, 4, 5]),
+        (second, 1, [4, 5]),
+        (second, 2, [5]),
+    ]:
+        stored = json.loads(json.dumps(page.checkpoint_behind(dealt_with)))
+        assert records(Walk(START, CURSOR, records="items", total="total", resume=stored), THREE) == rest
+
+
+def test_a_place_in_a_page_counts_on_where_the_page_was_resumed_in_its_middle() -> None:
+    page = taken(Walk(START, CURSOR, records="items"), chain({None: {"items": list(range(9)), "next": None}}))[0]
+    server = chain({None: {"items": list(range(9)), "next": None}})
+
+    (again,) = taken(Walk(START, CURSOR, records="items", resume=page.checkpoint_behind(3)), server)
+    assert again.records == [3, 4, 5, 6, 7, 8]
+    assert records(Walk(START, CURSOR, records="items", resume=again.checkpoint_behind(2)), server) == [5, 6, 7, 8]
+
+
+def test_records_that_were_set_aside_are_behind_too() -> None:
+    def odd_only(page: list[Any]) -> tuple[list[Any], tuple[RejectedRecord, ...]]:
+        bad = tuple(RejectedRecord(one, at, "even") for at, one in enumerate(page) if one % 2 == 0)
+        return [one for one in page if one % 2], bad
+
+    server = chain({None: {"items": list(range(9)), "next": None}})
+
+    def walk(resume: Any = None) -> Walk:
+        return Walk(START, CURSOR, records="items", convert=odd_only, max_rejected_share=1, resume=resume)
+
+    (page,) = taken(walk(), server)
+    assert page.records == [1, 3, 5, 7]
+    (rest,) = taken(walk(page.checkpoint_behind(2)), server)
+    assert (rest.records, [(one.record, one.position) for one in rest.rejected]) == ([5, 7], [(4, 4), (6, 6), (8, 8)])
+
+
+@pytest.mark.parametrize("count", [-1, 3])
+def test_a_place_that_the_page_has_not_is_refused(count: int) -> None:
+    page = taken(Walk(START, CURSOR, records="items"), THREE)[0]
+
+    with pytest.raises(ConfigError, match="page 1 has 2 records"):
+        page.checkpoint_behind(count)
+
+
+def test_a_page_that_shrank_under_its_checkpoint_raises() -> None:
+    page = taken(Walk(START, CURSOR, records="items"), chain({None: {"items": [1, 2, 3], "next": None}}))[0]
+
+    with pytest.raises(PaginationError, match="has 1 records, of which 2 were dealt with"):
+        records(
+            Walk(START, CURSOR, records="items", resume=page.checkpoint_behind(2)),
+            chain({None: {"items": [1], "next": None}}),
+        )
+
+
+def test_a_checkpoint_of_before_there_were_places_in_pages_still_resumes() -> None:
+    stored = taken(Walk(START, CURSOR, records="items"), THREE)[0].checkpoint
+    del stored["index"]
+
+    assert records(Walk(START, CURSOR, records="items", resume=stored), THREE) == [3, 4, 5]
+
+
+# A position that the server forgot
+
+
+def refusing(status: int) -> Callable[[FetchPage], PageResponse]:
+    def fetch(step: FetchPage) -> PageResponse:
+        raise APIStatusError("refused", status_code=status)
+
+    return fetch
+
+
+@pytest.mark.parametrize("status", [400, 404, 410, 422])
+def test_a_position_that_the_server_refuses_is_an_error_of_its_own(status: int) -> None:
+    stored = taken(Walk(START, CURSOR, records="items"), THREE)[0].checkpoint
+
+    with pytest.raises(CheckpointRejectedError, match="Begin the walk without the checkpoint") as raised:
+        drive(Walk(START, CURSOR, records="items", resume=stored).next_page(), refusing(status))
+
+    assert (raised.value.status_code, raised.value.checkpoint) == (status, stored)
+    assert isinstance(raised.value.__cause__, APIStatusError)
+
+
+@pytest.mark.parametrize("resumed", [True, False])
+def test_other_refusals_stay_what_they_are(resumed: bool) -> None:
+    stored = taken(Walk(START, CURSOR, records="items"), THREE)[0].checkpoint
+    walk = Walk(START, CURSOR, records="items", resume=stored if resumed else None)
+
+    with pytest.raises(APIStatusError):
+        drive(walk.next_page(), refusing(403 if resumed else 404))
+
+
+def test_a_refusal_behind_the_first_page_of_a_resumed_walk_is_no_matter_of_the_checkpoint() -> None:
+    walk = Walk(START, CURSOR, records="items", resume=taken(Walk(START, CURSOR, records="items"), THREE)[0].checkpoint)
+    drive(walk.next_page(), respond(THREE))
+
+    with pytest.raises(APIStatusError):
+        drive(walk.next_page(), refusing(404))
