@@ -807,7 +807,9 @@ def test_the_control_tables_are_created_once_and_say_their_version(control):
         "controlroom_checkpoints",
         "controlroom_inbox",
         "controlroom_ledger",
+        "controlroom_limits",
         "controlroom_schema",
+        "controlroom_tokens",
         "controlroom_watermarks",
         "people",
     ]
