@@ -23,17 +23,29 @@ nox.options.reuse_venv = "yes"
 nox.options.download_python = "never"
 # Nox would fail under CI for each missing interpreter. Here it says which it skips; `require_an_interpreter` has the last word.
 nox.options.error_on_missing_interpreters = False
-nox.options.sessions = ["lint", "contracts", "typing", "docs", "tests", "lowest", "examples", "wheel", "httpx2", "servers", "airflow"]
+nox.options.sessions = [
+    "lint",
+    "contracts",
+    "typing",
+    "docs",
+    "tests",
+    "lowest",
+    "examples",
+    "wheel",
+    "httpx2",
+    "servers",
+    "airflow",
+]
 
 PYTHONS = ("3.11", "3.12", "3.13")
 ROOT = Path(__file__).parent
 PACKAGE = ROOT / "src" / "controlroom"
 PYTEST = ("pytest", "-q", "-n", "auto", "--dist", "worksteal")
-# Kills and state machines take half of the time and prove what no other version of Python or of a library changes: they
-# run on the first interpreter. The last one sees everything else, those between the laws and units.
-# `nox -s tests-3.13 -- tests` runs all of it on another.
-SHORTER = (*PYTEST, "--ignore=tests/faults", "--ignore=tests/stateful")
-SHORTEST = (*PYTEST, "tests/unit", "tests/property", "tests/contract", "tests/surface")
+# Kills and state machines prove what no other version of Python or of a library changes: they run on the first interpreter.
+# The last one sees everything else, those between what is quick. `nox -s tests-3.13 -- tests` runs all of it on another.
+KILLS = ("tests/faults", "tests/stateful")
+SHORTER = (*PYTEST, *(f"--ignore={folder}" for folder in KILLS))
+SHORTEST = (*PYTEST, "tests/unit", "tests/contract", "tests/surface")
 # What the tests start that is no Python package: the program, and Debian's package of it.
 PROGRAMS = {"chromium": "chromium"}
 SERVERS = ("datasette", "django", "djangorestframework", "fastapi", "fastapi-pagination", "sqlakeyset", "uvicorn")
@@ -130,7 +142,8 @@ def contracts(session: nox.Session) -> None:
 @nox.session(python=FIRST)
 def typing(session: nox.Session) -> None:
     """Mypy in strict mode; basedpyright: every public symbol has a known type."""
-    session.install("--editable", ".[demo,asyncpg,postgres,speed]", "basedpyright>=1.30", "mypy>=1.18", "pytest>=9.0")
+    extras = ".[demo,asyncpg,httpx2,otel,postgres,speed,yaml]"
+    session.install("--editable", extras, "basedpyright>=1.30", "mypy>=1.18", "pytest>=9.0", "types-PyYAML")
     checked = [path for path in ("src", "tests/typing", "examples") if (ROOT / path).is_dir()]
     session.run("mypy", *checked)
     # From the environment that has the package: outside it, verifytypes is content with 0 symbols.
@@ -181,8 +194,9 @@ def tests(session: nox.Session) -> None:
         session.run(*(SHORTER if session.python == LAST else SHORTEST))
         return
     data = Path(session.create_tmp()) / "coverage"
-    measure(session, data, *PYTEST)
+    measure(session, data, *SHORTER)
     session.run("coverage", "report", f"--data-file={data}")
+    session.run(*PYTEST, *KILLS)  # a process that is to be killed soon is not measured first
     # Decisions are proved where they are made: by their own unit tests, not by what happens to pass through them.
     policy = data.with_name("coverage-of-policy")
     measure(session, policy, *PYTEST, "tests/unit/policy")
@@ -207,7 +221,7 @@ def lowest(session: nox.Session) -> None:
     )
     # The tools stay current; what is installed already satisfies them and stays low.
     session.run("uv", "pip", "install", "--python", str(Path(session.virtualenv.location)), "--editable", ".[test]")
-    session.run(*SHORTER, *session.posargs)
+    session.run(*SHORTEST, "tests/integration", *session.posargs)
 
 
 @nox.session(python=FIRST)

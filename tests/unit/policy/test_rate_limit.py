@@ -90,3 +90,12 @@ def test_threads_share_one_limit_and_no_place_is_given_twice() -> None:
 def test_a_limit_that_lets_nothing_through_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
         RateLimit(**wrong)
+
+
+def test_a_cap_of_requests_under_way_has_a_room_of_that_many_places() -> None:
+    room = RateLimit(10, in_flight=2).room
+
+    assert room is not None
+    assert RateLimit(10).room is None
+    first, second, third = (room.ask() for _ in range(3))
+    assert [place.is_taken for place in (first, second, third)] == [True, True, False]
