@@ -7,10 +7,11 @@ import base64
 import gzip
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from controlroom.errors import (
@@ -303,3 +304,27 @@ def test_a_download_that_is_cancelled_leaves_nothing(tmp_path: Path) -> None:
                     assert left_in(tmp_path) == []
 
     asyncio.run(main())
+
+
+class Halted(httpx.SyncByteStream):
+    """The first half of a content of unknown length; then the connection is lost."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield CONTENT[:1000]
+        raise httpx.ReadError("lost")
+
+
+def test_a_part_of_a_content_whose_end_nobody_knows_is_not_taken_for_the_rest(tmp_path: Path) -> None:
+    part = {"ETag": ETAG, "Content-Range": "bytes 1000-1999/*"}
+    answers = [
+        httpx.Response(200, headers={"ETag": ETAG, "Transfer-Encoding": "chunked"}, stream=Halted()),
+        httpx.Response(206, headers=part, content=CONTENT[1000:2000]),
+        httpx.Response(200, headers={"ETag": ETAG}, content=CONTENT),
+    ]
+    transport = httpx.MockTransport(lambda _: answers.pop(0))
+
+    with ApiClient("https://api.example.com", transport=transport, retry=AT_ONCE) as api:
+        receipt = api.download("/export", to=tmp_path / "export.csv")
+
+    assert receipt.size_bytes == len(CONTENT)
+    assert (tmp_path / "export.csv").read_bytes() == CONTENT

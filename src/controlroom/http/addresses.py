@@ -75,7 +75,7 @@ def _parsed(url: str) -> tuple[SplitResult, int | None]:
 
 def joined(base_url: str, path: str) -> str:
     """Return *path* below *base_url*, whose own path is kept; an absolute URL comes back as it is."""
-    if "://" in path.split("?", 1)[0]:
+    if not path.startswith("/") and "://" in path.split("?", 1)[0]:
         return path
     return f"{base_url.rstrip('/')}/{path.lstrip('/')}" if path else base_url
 

@@ -13,7 +13,7 @@ from controlroom.logs import get_logger
 from controlroom.policy.circuit import Change, CircuitBreaker
 from controlroom.policy.flow import Flow
 
-__all__ = ["through_circuit"]
+__all__ = ["require_closed", "through_circuit"]
 
 StepT = TypeVar("StepT")
 
@@ -22,6 +22,18 @@ _NOT_IMPLEMENTED = 501
 _OUR_OWN_HURRY = ("pool", "total")  # phases that end by our limits, however well the server is
 
 _log = get_logger(__name__)
+
+
+def require_closed(circuit: CircuitBreaker | None, call: Call, url: str) -> None:
+    """Refuse a call before it waits for anything; `through_circuit` judges again when it is to be sent.
+
+    Raises:
+        CircuitOpenError: The circuit is open. Nothing was sent.
+    """
+    if circuit is not None:
+        origin = str(origin_of(url))
+        if (wait_s := circuit.wait_s(origin, monotonic_s())) > 0:
+            raise _refused(call, origin, wait_s)
 
 
 def through_circuit(

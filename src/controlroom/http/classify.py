@@ -22,7 +22,7 @@ from controlroom.errors import (
 from controlroom.http import library
 from controlroom.http.calls import Call, Sent
 from controlroom.http.messages import Response
-from controlroom.http.retry_after import retry_after_s
+from controlroom.http.retry_after import reset_after_s, retry_after_s
 from controlroom.redaction import redact_text
 
 __all__ = ["error_of_status", "translated"]
@@ -122,11 +122,18 @@ def error_of_status(call: Call, response: Response) -> APIStatusError:
         status_code=status,
         problem=problem,
         body_excerpt=None if problem else text[:_EXCERPT] or None,
-        retry_after_s=retry_after_s(response.headers, clock.utcnow()),
+        retry_after_s=_wait_s(response),
         disposition=call.disposition("yes") if unsure else None,
         method=call.method,
         url=response.url,
     )
+
+
+def _wait_s(response: Response) -> float | None:
+    asked_s = retry_after_s(response.headers, clock.utcnow())
+    if asked_s is None and response.status_code == _TOO_MANY:
+        return reset_after_s(response.headers, clock.utcnow) or None
+    return asked_s
 
 
 def _phrase(status: int) -> str:

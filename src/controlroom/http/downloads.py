@@ -257,6 +257,9 @@ class DownloadSink(BodySink):
         if int(stated[1]) != download.received_bytes or total_bytes not in {None, download.total_bytes or total_bytes}:
             why = f"it answers with {stated[0]}"
             raise download.does_not_fit(why)
+        if total_bytes is None and download.total_bytes is None:  # a part may be shorter than what was asked for
+            why = "nobody says where it ends"
+            raise download.does_not_fit(why)
         if fields.get("etag", download.validator) != download.validator:
             why = "the content is another one by now"
             raise download.does_not_fit(why)

@@ -9,15 +9,15 @@ from collections.abc import Callable
 from typing import Final
 
 from controlroom.clock import current_deadline, monotonic_s, utcnow
-from controlroom.errors import APIContractError, APIStatusError
+from controlroom.errors import APIContractError
 from controlroom.http.addresses import origin_of
 from controlroom.http.body import BodySink
 from controlroom.http.calls import Call
-from controlroom.http.circuits import through_circuit
+from controlroom.http.circuits import require_closed, through_circuit
 from controlroom.http.classify import error_of_status, translated
 from controlroom.http.configuration import Configuration
 from controlroom.http.messages import Response
-from controlroom.http.retry_after import http_date
+from controlroom.http.retry_after import reset_after_s, retry_after_s
 from controlroom.http.shared_limits import hold_shared, take_shared
 from controlroom.http.signing_in import rejected, signed_in
 from controlroom.http.steps import Coordinate, Pause, Send
@@ -26,8 +26,7 @@ from controlroom.http.under_way import in_flight
 from controlroom.logs import get_logger
 from controlroom.policy.flow import Flow, StepFailed
 from controlroom.policy.pagination.pages import absolute
-from controlroom.policy.quota import quotas_in
-from controlroom.policy.rate_limit import RateLimit, used_up_for
+from controlroom.policy.rate_limit import RateLimit
 from controlroom.redaction import redact_text
 
 __all__ = ["NewSink", "exchange"]
@@ -63,13 +62,13 @@ def exchange(call: Call, configuration: Configuration, new_sink: NewSink = BodyS
     url, token_renewed = call.url, False
     for _ in range(_MAX_REDIRECTS + 1):
         token = yield from signed_in(configuration)
-        asking = _asked(call, url, configuration, new_sink)
-        response = yield from through_circuit(configuration.circuit, call, url, asking)
+        require_closed(configuration.circuit, call, url)
+        response = yield from _asked(call, url, configuration, new_sink)
         if response.status_code == _UNAUTHORIZED and not token_renewed and rejected(token, url, configuration):
             token_renewed = True
             continue
         if response.status_code >= _FIRST_ERROR:
-            raise (yield from _error(call, response, configuration))
+            raise error_of_status(call, response)
         target = _target(call, response)
         if target is None:
             return response
@@ -88,12 +87,21 @@ def _asked(call: Call, url: str, configuration: Configuration, new_sink: NewSink
 
 def _in_turn(call: Call, url: str, configuration: Configuration, new_sink: NewSink) -> Flow[Step, Response]:
     yield from _turn(call, configuration)
-    response = yield from _answer(call, url, configuration, new_sink)
-    quotas = quotas_in(response.headers, lambda: http_date(response.headers.get("date", "")) or utcnow())
+    # Whoever waited for the turn may find a circuit that has opened since.
+    answer = _answer(call, url, configuration, new_sink)
+    response = yield from through_circuit(configuration.circuit, call, url, answer)
     # What the server says about its limits holds for all requests to it.
-    if quotas and origin_of(url) == configuration.origin and (used_up_s := used_up_for(quotas)) > 0:
-        yield from _hold(configuration, used_up_s)
+    if (hold_s := _hold_s(response, own=origin_of(url) == configuration.origin)) > 0:
+        yield from _hold(configuration, hold_s)
     return response
+
+
+def _hold_s(response: Response, *, own: bool) -> float:
+    if response.status_code >= _FIRST_ERROR:
+        asked_s = retry_after_s(response.headers, utcnow())
+        if asked_s is not None:  # it overrules the reset of a limit (draft-ietf-httpapi-ratelimit-headers, section 6.3)
+            return asked_s
+    return reset_after_s(response.headers, utcnow) if own else 0.0
 
 
 def _turn(call: Call, configuration: Configuration) -> Flow[Step, None]:
@@ -148,13 +156,6 @@ def _answer(call: Call, url: str, configuration: Configuration, new_sink: NewSin
         size_bytes=len(response.content),
     )
     return response
-
-
-def _error(call: Call, response: Response, configuration: Configuration) -> Flow[Step, APIStatusError]:
-    error = error_of_status(call, response)
-    if error.retry_after_s is not None:
-        yield from _hold(configuration, error.retry_after_s)
-    return error
 
 
 def _hold(configuration: Configuration, for_s: float) -> Flow[Step, None]:

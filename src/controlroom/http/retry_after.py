@@ -1,14 +1,17 @@
-"""When to come back: the Retry-After header in its two forms (RFC 9110 §10.2.3)."""
+"""When to come back: the Retry-After header in its two forms (RFC 9110 §10.2.3), or else the reset of a limit."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-__all__ = ["http_date", "retry_after_s"]
+from controlroom.policy.quota import quotas_in
+from controlroom.policy.rate_limit import used_up_for
+
+__all__ = ["http_date", "reset_after_s", "retry_after_s"]
 
 LONGEST_S: Final = 10.0**9  # thirty years: beyond that, more digits say nothing new
 
@@ -34,6 +37,17 @@ def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
         return None
     sent_at = http_date(headers.get("date", "")) or now
     return min((until - sent_at).total_seconds(), LONGEST_S) if until > sent_at else None
+
+
+def reset_after_s(headers: Mapping[str, str], now: Callable[[], datetime]) -> float:
+    """Return for how many seconds the limits that an answer states are used up; 0.0 where they are not.
+
+    Args:
+        headers: Of the answer; look-up ignores case.
+        now: Our clock, for an answer without a Date.
+    """
+    quotas = quotas_in(headers, lambda: http_date(headers.get("date", "")) or now())
+    return min(used_up_for(quotas), LONGEST_S) if quotas else 0.0
 
 
 def http_date(text: str) -> datetime | None:

@@ -71,14 +71,15 @@ class CircuitBreaker:
         """
         with self._lock:
             circuit = self._circuits.get(origin)
-            if circuit is None or circuit.open_until_s is None:
-                return 0.0
-            # A probe that never reports, since its process was stopped, must not keep the circuit open for ever.
-            free_at_s = max(circuit.open_until_s, circuit.probed_until_s or 0.0)
-            if now_s < free_at_s:
-                return free_at_s - now_s
-            circuit.probed_until_s = now_s + self.open_s
-            return 0.0
+            wait_s = _wait_s(circuit, now_s)
+            if circuit is not None and circuit.open_until_s is not None and wait_s == 0:
+                circuit.probed_until_s = now_s + self.open_s
+            return wait_s
+
+    def wait_s(self, origin: str, now_s: float) -> float:
+        """Return what `admit` would, and admit nobody."""
+        with self._lock:
+            return _wait_s(self._circuits.get(origin), now_s)
 
     def report(self, origin: str, now_s: float, *, succeeded: bool) -> Change | None:
         """Count how a call to *origin* ended, and return what that changed."""
@@ -111,3 +112,10 @@ class CircuitBreaker:
         circuit.outcomes.clear()
         circuit.open_until_s = now_s + self.open_s
         circuit.probed_until_s = None
+
+
+def _wait_s(circuit: _Circuit | None, now_s: float) -> float:
+    if circuit is None or circuit.open_until_s is None:
+        return 0.0
+    # A probe that never reports, since its process was stopped, must not keep the circuit open for ever.
+    return max(0.0, max(circuit.open_until_s, circuit.probed_until_s or 0.0) - now_s)

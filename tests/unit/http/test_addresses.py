@@ -105,6 +105,7 @@ def test_allowed_hosts_match_whole_names_only(hosts: set[str], among: bool) -> N
         ("https://x", "", "https://x"),
         ("https://x", "/a?next=https://y", "https://x/a?next=https://y"),
         ("https://x", "https://y/z", "https://y/z"),
+        ("https://x", "/web/https://y/z", "https://x/web/https://y/z"),
     ],
 )
 def test_a_path_goes_below_the_base(base: str, path: str, url: str) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
 import pytest
 
 from controlroom.errors import APIConnectionError, APIStatusError, CircuitOpenError, ConfigError, ControlRoomError
-from controlroom.http import ApiClient, AsyncApiClient, CircuitBreaker
+from controlroom.http import ApiClient, AsyncApiClient, CircuitBreaker, RateLimit
 from controlroom.policy import Backoff
 from controlroom.retrying import RetryPolicy
 from controlroom.testing import ManualClock
@@ -146,3 +147,27 @@ def test_a_pool_that_is_full_is_our_own_doing() -> None:
 def test_something_else_than_a_circuit_breaker_is_refused() -> None:
     with pytest.raises(ConfigError, match="circuit is a int"):
         ApiClient(BASE, circuit=5)
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+def test_who_was_in_the_queue_when_the_circuit_opened_is_not_sent_all_the_same(colour: str) -> None:
+    circuit, limit, seen = CircuitBreaker(2, open_s=300), RateLimit(1000, in_flight=1), []
+
+    def failing(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(500)
+
+    options: dict[str, Any] = {"transport": httpx.MockTransport(failing), "circuit": circuit, "rate_limit": limit}
+
+    async def asynchronous() -> list[Any]:
+        async with AsyncApiClient(BASE, retry=None, **options) as api:
+            return await asyncio.gather(*(api.get("/x") for _ in range(6)), return_exceptions=True)
+
+    def synchronous() -> list[Any]:
+        with ApiClient(BASE, retry=None, **options) as api, ThreadPoolExecutor(6) as threads:
+            return [future.exception() for future in [threads.submit(api.get, "/x") for _ in range(6)]]
+
+    errors = asyncio.run(asynchronous()) if colour == "async" else synchronous()
+
+    assert len(seen) == 2
+    assert sum(isinstance(error, CircuitOpenError) for error in errors) == 4

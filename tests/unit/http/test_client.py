@@ -725,6 +725,63 @@ def test_retry_after_holds_back_everybody_who_shares_the_limit(manual: ManualClo
     assert manual.sleeps == [30.0]
 
 
+USED_UP = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "3600"}
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+def test_retry_after_overrules_the_reset_of_a_limit(colour: str, manual: ManualClock) -> None:
+    server = Recorder(lambda _: httpx.Response(429, headers={"Retry-After": "2", **USED_UP}), ok)
+
+    asked(colour, server)
+
+    assert manual.sleeps == [2.0]
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+def test_a_429_that_states_a_far_reset_only_says_when_to_come_back(colour: str, manual: ManualClock) -> None:
+    server = Recorder(lambda _: httpx.Response(429, headers=USED_UP))
+
+    error = failed(colour, server)
+
+    assert type(error) is APIRateLimitError
+    assert (error.retry_after_s, manual.sleeps, len(server.seen)) == (3600.0, [], 1)
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+def test_a_walk_that_a_used_up_limit_ends_can_be_resumed(colour: str, manual: ManualClock) -> None:
+    pages = {None: httpx.Response(200, json={"data": [1], "next": "b"}, headers=USED_UP)}
+    endpoint = Endpoint("/x", records="data", pagination=CursorPagination("cursor", "next"))
+    server = Recorder(lambda request: pages[request.url.params.get("cursor")])
+
+    outcome = walk(colour, BASE, endpoint, transport=httpx.MockTransport(server))
+
+    assert outcome.records == [1]
+    assert isinstance(outcome.error, DeadlineExceededError)
+    assert outcome.error.checkpoint is not None
+    assert pickle.loads(pickle.dumps(outcome.error)).checkpoint["next"] == {"params": {"cursor": "b"}}
+    assert manual.sleeps == []
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+def test_a_key_of_this_walk_that_the_server_repeats_in_its_links_is_in_no_checkpoint(colour: str) -> None:
+    def page(request: httpx.Request) -> httpx.Response:
+        number = int(request.url.params.get("p", 1))
+        assert request.url.params.get_list("api_key") == ["walk-key-1"]
+        body = {"data": [number], "next": None if number == 3 else f"/v1/x?api_key=walk-key-1&p={number + 1}"}
+        return httpx.Response(200, json=body)
+
+    endpoint = Endpoint("/x", records="data", pagination=NextUrlPagination("next"), params={"api_key": "walk-key-1"})
+    whole = walk(colour, BASE, endpoint, transport=httpx.MockTransport(page))
+    with ApiClient(BASE, transport=httpx.MockTransport(page)) as api:
+        first = next(iter(api.pages(endpoint)))
+        resumed = list(api.pages(endpoint, resume=first.checkpoint))
+
+    assert (whole.error, whole.records) == (None, [1, 2, 3])
+    assert [page.records for page in resumed] == [[2], [3]]
+    assert "walk-key-1" not in json.dumps([first.checkpoint, *(page.checkpoint for page in resumed)])
+    assert "walk-key-1" not in json.dumps([page.start for page in resumed])
+
+
 # What errors say
 
 

@@ -138,3 +138,12 @@ def test_whatever_happens_it_is_never_open_for_longer_than_it_says(events: list[
                 breaker.report(HERE, now_s, succeeded=what == "good")
 
     assert breaker.admit(HERE, now_s + 10) == 0
+
+
+def test_asking_how_long_admits_nobody() -> None:
+    breaker = opened(CircuitBreaker(1, open_s=30))
+
+    assert (breaker.wait_s(HERE, 10), breaker.wait_s("https://other.example.com", 10)) == (20, 0)
+    assert [breaker.wait_s(HERE, 30) for _ in range(2)] == [0, 0]
+    assert breaker.admit(HERE, 30) == 0
+    assert breaker.wait_s(HERE, 31) == 29

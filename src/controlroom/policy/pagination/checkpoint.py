@@ -11,10 +11,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import parse_qsl, urljoin, urlsplit
 
 from controlroom.errors import ConfigError
 from controlroom.policy.pagination.pages import PageRequest
+from controlroom.redaction import is_sensitive_name
 
 __all__ = ["Position", "fingerprint", "restored", "saved"]
 
@@ -98,9 +99,25 @@ def _position(checkpoint: Mapping[str, Any], first: PageRequest) -> Position:
 
 
 def _changes(first: PageRequest, request: PageRequest) -> dict[str, Any]:
-    if request.url != first.url:
-        return {"url": _relative(first.url, request.url), **_changed_entries(first, request, all_params=True)}
-    return _changed_entries(first, request, all_params=False)
+    if request.url == first.url:
+        return _changed_entries(first, request, all_params=False)
+    bare, hidden = _without_secrets(first, request)
+    changes = {"url": _relative(first.url, bare.url), **_changed_entries(first, bare, all_params=True)}
+    return {**changes, "hidden": hidden} if hidden else changes
+
+
+def _without_secrets(first: PageRequest, request: PageRequest) -> tuple[PageRequest, list[str]]:
+    """Return *request* without the secrets that *first* brings along too (servers repeat them in links), and their names."""
+    secrets = {name: str(value) for name, value in first.params.items() if is_sensitive_name(name)}
+    if not secrets:
+        return request, []
+    parts = urlsplit(request.url)
+    items = parts.query.split("&")
+    found = {item: name for item in items for name, value in parse_qsl(item) if secrets.get(name) == value}
+    named = {name for name, value in request.params.items() if secrets.get(name) == str(value)}
+    url = parts._replace(query="&".join(item for item in items if item not in found)).geturl()
+    params = {name: value for name, value in request.params.items() if name not in named}
+    return replace(request, url=url, params=params), sorted(named | set(found.values()))
 
 
 def _changed_entries(first: PageRequest, request: PageRequest, *, all_params: bool) -> dict[str, Any]:
@@ -127,7 +144,8 @@ def _difference(before: Any, after: Mapping[str, Any]) -> dict[str, Any]:
 def _changed(first: PageRequest, changes: Mapping[str, Any]) -> PageRequest:
     params = changes.get("params", {})
     if "url" in changes:
-        request = replace(first, url=urljoin(first.url, changes["url"]), params=dict(params))
+        hidden = {name: first.params[name] for name in changes.get("hidden", ())}
+        request = replace(first, url=urljoin(first.url, changes["url"]), params={**params, **hidden})
     else:
         request = replace(first, params={**first.params, **params})
     return replace(request, json=_merged(first.json, changes["json"])) if "json" in changes else request

@@ -14,6 +14,7 @@ from controlroom.errors import (
     APIContractError,
     APIStatusError,
     CheckpointRejectedError,
+    DeadlineExceededError,
     ExternalAPIError,
     IncompletePaginationError,
     PaginationError,
@@ -261,6 +262,7 @@ class Walk:
             request = self._at.next or self._first
             error.method = error.method or request.method
             error.url = error.url or masked(request.url)
+        if isinstance(error, ExternalAPIError | DeadlineExceededError):
             error.checkpoint = error.checkpoint or plain(self.checkpoint)
 
 

@@ -655,3 +655,20 @@ def test_a_refusal_behind_the_first_page_of_a_resumed_walk_is_no_matter_of_the_c
 
     with pytest.raises(APIStatusError):
         drive(walk.next_page(), refusing(404))
+
+
+def test_a_secret_that_the_server_repeats_in_its_links_is_in_no_checkpoint_and_is_sent_again() -> None:
+    start = PageRequest("GET", HERE, {"api_key": "s3cret-key", "limit": 2})
+    asked: list[PageRequest] = []
+
+    def server(request: PageRequest) -> Any:
+        asked.append(request)
+        last = "page=2" in request.url
+        return {"items": [len(asked)], "next": None if last else f"{HERE}?page=2&api_key=s3cret-key&limit=2"}
+
+    walk = Walk(start, NextUrlPagination("next"), records="items")
+    stored = json.loads(json.dumps(drive(walk.next_page(), respond(server)).checkpoint))
+    assert "s3cret" not in json.dumps(stored)
+
+    assert records(Walk(start, NextUrlPagination("next"), records="items", resume=stored), server) == [2]
+    assert asked[-1].params["api_key"] == "s3cret-key"
