@@ -41,7 +41,9 @@ def test_the_table_names_the_variable_and_shows_no_secret(told: Told) -> None:
     rows = {row["name"]: row for row in table["settings"]}
 
     assert (rows["page_size"]["source"], rows["page_size"]["key"]) == ("Airflow Variable", "app_page_size")
-    assert table["near_misses"] == ["app_pagesize is set (Airflow Variable); there is no such setting."]
+    assert table["near_misses"] == [
+        "app_pagesize is set (Airflow Variable); there is no such setting, and APP_PAGE_SIZE is set as well."
+    ]
     assert CANARY not in str(table)
 
 

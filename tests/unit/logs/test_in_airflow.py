@@ -142,7 +142,7 @@ def test_its_form_is_that_of_structlogs_own_tracebacks(task: Task) -> None:
         log.failure("file_failed", error)
 
     (ours,) = task.lines[0]["exception"]
-    assert ours.keys() == theirs[0].keys()
+    assert ours.keys() >= theirs[0].keys()  # an older structlog writes fewer
     assert ours["frames"] == theirs[0]["frames"]
 
 
