@@ -137,9 +137,11 @@ def test_a_token_that_signing_in_again_gave_begins_anew_and_an_old_one_does_not_
 @pytest.mark.parametrize("colour", COLOURS)
 def test_the_claim_of_a_dead_process_on_a_row_ends_by_itself(colour: str, tmp_path: Path, manual: ManualClock) -> None:
     login, began_s = Login(), manual.monotonic_s()
-    store = token_store(place_in(tmp_path, "row", "sync"), owner_of(), name_of())
+    dead = place_in(tmp_path, "row", "sync")
+    store = token_store(dead, owner_of(), name_of())
     assert store is not None
     assert isinstance(store.claim(5.0).acquire().run(), KeptToken)
+    dead.close()
 
     hurried = ask(colour, login, refreshing(place_in(tmp_path, "row", colour)), timeouts=Timeouts(total_s=2))
     patient = ask(colour, login, refreshing(place_in(tmp_path, "row", colour)))
