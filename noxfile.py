@@ -41,11 +41,20 @@ PYTHONS = ("3.11", "3.12", "3.13")
 ROOT = Path(__file__).parent
 PACKAGE = ROOT / "src" / "controlroom"
 PYTEST = ("pytest", "-q", "-n", "auto", "--dist", "worksteal")
-# Kills and state machines prove what no other version of Python or of a library changes: they run on the first interpreter.
-# The last one sees everything else, those between what is quick. `nox -s tests-3.13 -- tests` runs all of it on another.
-KILLS = ("tests/faults", "tests/stateful")
-SHORTER = (*PYTEST, *(f"--ignore={folder}" for folder in KILLS))
-SHORTEST = (*PYTEST, "tests/unit", "tests/contract", "tests/surface")
+# Kills, state machines and laws prove what no other version of Python or of a library changes: they run on the first
+# interpreter, where nothing is measured, since measuring doubles their time. The last interpreter and the lowest versions see
+# what is quick, and the engines; those between what is quick. `nox -s tests-3.13 -- tests` runs all of it on another.
+UNMEASURED = ("tests/faults", "tests/stateful", "tests/property")
+MEASURED = (*PYTEST, *(f"--ignore={folder}" for folder in UNMEASURED))
+QUICK = (*PYTEST, "tests/unit", "tests/contract", "tests/surface")
+WITH_ENGINES = (
+    *QUICK,
+    *(
+        str(path)
+        for name in ("database", "settings", "http_fault", "logs")
+        for path in ROOT.glob(f"tests/integration/test_{name}*")
+    ),
+)
 # What the tests start that is no Python package: the program, and Debian's package of it.
 PROGRAMS = {"chromium": "chromium"}
 SERVERS = ("datasette", "django", "djangorestframework", "fastapi", "fastapi-pagination", "sqlakeyset", "uvicorn")
@@ -191,12 +200,12 @@ def tests(session: nox.Session) -> None:
         session.run("pytest", "-q", *session.posargs)
         return
     if session.python != FIRST:
-        session.run(*(SHORTER if session.python == LAST else SHORTEST))
+        session.run(*(WITH_ENGINES if session.python == LAST else QUICK))
         return
     data = Path(session.create_tmp()) / "coverage"
-    measure(session, data, *SHORTER)
+    measure(session, data, *MEASURED)
     session.run("coverage", "report", f"--data-file={data}")
-    session.run(*PYTEST, *KILLS)  # a process that is to be killed soon is not measured first
+    session.run(*PYTEST, *UNMEASURED)
     # Decisions are proved where they are made: by their own unit tests, not by what happens to pass through them.
     policy = data.with_name("coverage-of-policy")
     measure(session, policy, *PYTEST, "tests/unit/policy")
@@ -221,7 +230,7 @@ def lowest(session: nox.Session) -> None:
     )
     # The tools stay current; what is installed already satisfies them and stays low.
     session.run("uv", "pip", "install", "--python", str(Path(session.virtualenv.location)), "--editable", ".[test]")
-    session.run(*SHORTEST, "tests/integration", *session.posargs)
+    session.run(*WITH_ENGINES, *session.posargs)
 
 
 @nox.session(python=FIRST)
