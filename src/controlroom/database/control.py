@@ -21,6 +21,18 @@ SCHEMA_VERSION: Final = 1
 
 metadata: Final = MetaData()
 
+
+def _of_values(name: str) -> Table:
+    """Return a table of texts by name, each with the instant at which it was written."""
+    return Table(
+        name,
+        metadata,
+        Column("name", Text, primary_key=True),
+        Column("value", Text, nullable=False),
+        Column("updated_at", Text, nullable=False),
+    )
+
+
 schema: Final = Table(
     "controlroom_schema",
     metadata,
@@ -38,40 +50,16 @@ ledger: Final = Table(
 )
 """One row for each key that has committed: idempotency key and commit marker in one."""
 
-checkpoints: Final = Table(
-    "controlroom_checkpoints",
-    metadata,
-    Column("name", Text, primary_key=True),
-    Column("value", Text, nullable=False),
-    Column("updated_at", Text, nullable=False),
-)
+checkpoints: Final = _of_values("controlroom_checkpoints")
 """The resumable position of a run, as JSON."""
 
-watermarks: Final = Table(
-    "controlroom_watermarks",
-    metadata,
-    Column("name", Text, primary_key=True),
-    Column("value", Text, nullable=False),
-    Column("updated_at", Text, nullable=False),
-)
+watermarks: Final = _of_values("controlroom_watermarks")
 """Complete up to here, in data time, as tagged JSON (see `controlroom.policy.watermark`)."""
 
-limits: Final = Table(
-    "controlroom_limits",
-    metadata,
-    Column("name", Text, primary_key=True),
-    Column("value", Text, nullable=False),
-    Column("updated_at", Text, nullable=False),
-)
+limits: Final = _of_values("controlroom_limits")
 """One row for each rate limit that processes share: how far its places are taken (see `controlroom.policy.shared_pace`)."""
 
-tokens: Final = Table(
-    "controlroom_tokens",
-    metadata,
-    Column("name", Text, primary_key=True),
-    Column("value", Text, nullable=False),
-    Column("updated_at", Text, nullable=False),
-)
+tokens: Final = _of_values("controlroom_tokens")
 """One row for each sign-in that processes share, as JSON. Access and refresh tokens stand in it as they are."""
 
 inbox: Final = Table(
