@@ -13,7 +13,6 @@ from controlroom.http import library, straight
 from controlroom.http.addresses import Origin, origin_of
 from controlroom.http.body import BodySink
 from controlroom.http.deadline_sockets import cut_to_deadlines
-from controlroom.http.proxies import proxy_for
 from controlroom.http.steps import Coordinate, Pause, Send
 from controlroom.http.trust import Trust
 
@@ -62,7 +61,9 @@ class Engine:
                 message = "This client is closed. Make another one, or keep its `with` block open. Nothing was sent."
                 raise ConfigError(message)
             if origin not in self._routes:
-                self._routes[origin] = self._given or _sockets(origin, self._trust)
+                self._routes[origin] = self._given or cut_to_deadlines(
+                    self._trust.transport_to(origin, library.HTTPTransport)
+                )
             return self._routes[origin]
 
     def close(self) -> None:
@@ -83,15 +84,7 @@ def _send_straight(transport: Any, request: Any, sink: BodySink) -> None:
 
 
 def _send_through(transport: library.BaseTransport, step: Send) -> None:
-    asked = step.request
-    request = library.Request(
-        asked.method,
-        asked.url,
-        headers=list(asked.headers.items()),
-        content=asked.content or None,
-        extensions={"timeout": step.timeouts},
-    )
-    response = transport.handle_request(request)
+    response = transport.handle_request(step.in_the_librarys_words())
     try:
         # The raw stream, not iter_bytes(): unpacking happens under a limit.
         pieces = cast("library.SyncByteStream", response.stream)
@@ -112,12 +105,3 @@ def _close_all(routes: dict[Origin | None, library.BaseTransport]) -> None:
     for transport in set(routes.values()):
         transport.close()
     routes.clear()
-
-
-def _sockets(origin: Origin, trust: Trust) -> library.BaseTransport:
-    """Return a new transport; one for each origin, so that none starves another of connections."""
-    try:
-        return cut_to_deadlines(library.HTTPTransport(**trust.transport_options(origin, proxy_for(origin))))
-    except (ImportError, ValueError, library.InvalidURL) as error:
-        message = f"The proxy that the environment names cannot be used: {error}."
-        raise ConfigError(message) from error

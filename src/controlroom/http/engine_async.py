@@ -12,7 +12,6 @@ from controlroom.errors import ConfigError
 from controlroom.http import library, straight
 from controlroom.http.addresses import Origin, origin_of
 from controlroom.http.body import BodySink
-from controlroom.http.proxies import proxy_for
 from controlroom.http.steps import Coordinate, Pause, Send
 from controlroom.http.trust import Trust
 
@@ -65,7 +64,7 @@ class AsyncEngine:
             message = "This client is closed. Make another one, or keep its `async with` block open. Nothing was sent."
             raise ConfigError(message)
         if origin not in self._routes:
-            self._routes[origin] = self._given or _sockets(origin, self._trust)
+            self._routes[origin] = self._given or self._trust.transport_to(origin, library.AsyncHTTPTransport)
         return self._routes[origin]
 
     async def aclose(self) -> None:
@@ -87,15 +86,7 @@ async def _send_straight(transport: Any, request: Any, sink: BodySink) -> None:
 
 
 async def _send_through(transport: library.AsyncBaseTransport, step: Send) -> None:
-    asked = step.request
-    request = library.Request(
-        asked.method,
-        asked.url,
-        headers=list(asked.headers.items()),
-        content=asked.content or None,
-        extensions={"timeout": step.timeouts},
-    )
-    response = await transport.handle_async_request(request)
+    response = await transport.handle_async_request(step.in_the_librarys_words())
     async with AsyncExitStack() as cleanup:
         cleanup.push_async_callback(response.aclose)
         await _take(step.sink, response.status_code, response.headers.multi_items(), response.stream, cleanup)
@@ -114,12 +105,3 @@ async def _take(
         if not wanted:
             break
     sink.end()
-
-
-def _sockets(origin: Origin, trust: Trust) -> library.AsyncBaseTransport:
-    """Return a new transport; one for each origin, so that none starves another of connections."""
-    try:
-        return library.AsyncHTTPTransport(**trust.transport_options(origin, proxy_for(origin)))
-    except (ImportError, ValueError, library.InvalidURL) as error:
-        message = f"The proxy that the environment names cannot be used: {error}."
-        raise ConfigError(message) from error

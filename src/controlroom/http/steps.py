@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from controlroom.http import library
 from controlroom.http.body import BodySink
 from controlroom.http.coordination import Work
 from controlroom.http.messages import Request
@@ -29,6 +30,17 @@ class Send:
     timeouts: dict[str, float]
     sink: BodySink
     to_its_end: bool = False
+
+    def in_the_librarys_words(self) -> library.Request:
+        """Return the request as a transport takes it, of either colour."""
+        asked = self.request
+        return library.Request(
+            asked.method,
+            asked.url,
+            headers=list(asked.headers.items()),
+            content=asked.content or None,
+            extensions={"timeout": self.timeouts},
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import ssl
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from controlroom.errors import ConfigError
 from controlroom.http import library
 from controlroom.http.addresses import Origin
+from controlroom.http.proxies import proxy_for
 
 __all__ = ["Trust", "Verify"]
+
+TransportT = TypeVar("TransportT")
 
 Verify = ssl.SSLContext | str | os.PathLike[str] | None
 """A context, a PEM file of certificate authorities, or None for the usual ones."""
@@ -40,13 +44,19 @@ class Trust:
             )
             raise ConfigError(message)
 
-    def transport_options(self, origin: Origin, proxy: str | None) -> dict[str, Any]:
-        """Return how a transport of the library is made for *origin*.
+    def transport_to(self, origin: Origin, kind: Callable[..., TransportT]) -> TransportT:
+        """Return a new transport of *kind*; one for each origin, so that none starves another of connections.
 
         Raises:
-            ConfigError: The certificate authorities that the environment names cannot be read.
-            ValueError: The proxy's scheme is unknown; the library says InvalidURL where it is no URL at all.
+            ConfigError: The proxy, or the certificate authorities, that the environment names cannot be used.
         """
+        try:
+            return kind(**self._options(origin, proxy_for(origin)))
+        except (ImportError, ValueError, library.InvalidURL) as error:
+            message = f"The proxy that the environment names cannot be used: {error}."
+            raise ConfigError(message) from error
+
+    def _options(self, origin: Origin, proxy: str | None) -> dict[str, Any]:
         speaks_tls = origin.scheme == "https" or (proxy or "").startswith("https:")
         # Reading all authorities takes as long as many requests; without TLS nobody asks for them. False makes an empty
         # context, which here meets no server.
