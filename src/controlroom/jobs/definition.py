@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-import os
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, Protocol, TypeAlias, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, Protocol, TypeVar, cast, overload
 
 from controlroom import clock, shutdown
 from controlroom.errors import ControlRoomError
@@ -20,6 +19,7 @@ from controlroom.logs import bound, get_logger
 from controlroom.logs.failures import UNFORESEEN
 from controlroom.logs.surroundings import host_facts
 from controlroom.settings import BaseSettings, Unknown, explain_settings, load_settings
+from controlroom.settings.sources import Paths
 
 if TYPE_CHECKING:
     from controlroom.settings import CloudPolicy
@@ -31,8 +31,6 @@ _log = get_logger(__name__)
 S = TypeVar("S", bound=BaseSettings | None)
 SettingsT = TypeVar("SettingsT", bound=BaseSettings)
 T = TypeVar("T")
-
-Places: TypeAlias = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,8 +249,8 @@ def job(
     *,
     settings: type[SettingsT],
     prefix: str = ...,
-    files: Places = ...,
-    secrets_dir: Places | None = ...,
+    files: Paths = ...,
+    secrets_dir: Paths | None = ...,
     unknown: Unknown = ...,
     cloud: CloudPolicy | None = ...,
     name: str | None = None,
@@ -263,8 +261,8 @@ def job(
     *,
     settings: type[BaseSettings] | None = None,
     prefix: str = "APP_",
-    files: Places = ("app.toml",),
-    secrets_dir: Places | None = None,
+    files: Paths = ("app.toml",),
+    secrets_dir: Paths | None = None,
     unknown: Unknown = "warn",
     cloud: CloudPolicy | None = None,
     name: str | None = None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -22,7 +21,7 @@ from controlroom.settings.overriding import layers_of_overrides
 from controlroom.settings.provenance import Origin, Provenance, origins_of
 from controlroom.settings.schema import Declared, leaves, settings_of
 from controlroom.settings.secrets_found import register_given
-from controlroom.settings.sources import Sources, as_several, how_to_set
+from controlroom.settings.sources import Paths, Sources, as_several, how_to_set
 
 if TYPE_CHECKING:
     from controlroom.policy.flow import Flow
@@ -43,8 +42,8 @@ def load_settings(
     /,
     *,
     prefix: str = "APP_",
-    files: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = ("app.toml",),
-    secrets_dir: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
+    files: Paths = ("app.toml",),
+    secrets_dir: Paths | None = None,
     profile: str | None = None,
     unknown: Unknown = "warn",
     cloud: CloudPolicy | None = None,
@@ -89,11 +88,11 @@ def load_settings(
     steps = reading(
         model,
         prefix=prefix,
-        files=as_several(files),
-        secrets_dirs=as_several(secrets_dir),
+        files=files,
+        secrets_dir=secrets_dir,
         profile=profile,
         unknown=unknown,
-        assignments=assignments or {},
+        assignments=assignments,
         given={**(overrides or {}), **values},
     )
     from controlroom.policy.flow import drive  # noqa: PLC0415 - to import settings costs little; most of it is pydantic's
@@ -112,11 +111,11 @@ def reading(
     model: type[SettingsT],
     *,
     prefix: str,
-    files: Sequence[str | os.PathLike[str]],
-    secrets_dirs: Sequence[str | os.PathLike[str]],
+    files: Paths,
+    secrets_dir: Paths | None,
     profile: str | None,
     unknown: Unknown,
-    assignments: Mapping[str, str],
+    assignments: Mapping[str, str] | None,
     given: Mapping[str, Any],
 ) -> Flow[Wanted, SettingsT]:
     """Read everything, ask for what the references in it stand for, and validate: what both colours of loading drive."""
@@ -128,7 +127,7 @@ def reading(
         raise ConfigError(message)
     declared = Declared(model, prefix)
     settings = declared.settings
-    sources = Sources(declared, files, secrets_dirs, profile, assignments, given)
+    sources = Sources(declared, as_several(files), as_several(secrets_dir), profile, assignments or {}, given)
     layers = [*layers_of_overrides(declared), *sources.layers()]
     register_given(settings, plain_layers(layers))
     # The cloud layer: a reference is a value of the layer in which it stands.

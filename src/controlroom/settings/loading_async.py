@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from controlroom.policy.flow import drive_async
@@ -13,7 +12,7 @@ from controlroom.settings.cloud.references import Secret
 from controlroom.settings.cloud.resolving import Wanted
 from controlroom.settings.loading import Unknown, reading
 from controlroom.settings.model import BaseSettings
-from controlroom.settings.sources import as_several
+from controlroom.settings.sources import Paths
 
 __all__ = ["aload_settings"]
 
@@ -25,8 +24,8 @@ async def aload_settings(
     /,
     *,
     prefix: str = "APP_",
-    files: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = ("app.toml",),
-    secrets_dir: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
+    files: Paths = ("app.toml",),
+    secrets_dir: Paths | None = None,
     profile: str | None = None,
     unknown: Unknown = "warn",
     cloud: CloudPolicy | None = None,
@@ -43,11 +42,11 @@ async def aload_settings(
     steps = reading(
         model,
         prefix=prefix,
-        files=as_several(files),
-        secrets_dirs=as_several(secrets_dir),
+        files=files,
+        secrets_dir=secrets_dir,
         profile=profile,
         unknown=unknown,
-        assignments=assignments or {},
+        assignments=assignments,
         given={**(overrides or {}), **values},
     )
     policy = cloud or CloudPolicy()
