@@ -12,7 +12,7 @@ import threading
 import pytest
 
 from controlroom.database import AsyncDatabase, Database
-from controlroom.database.sqlite import Sqlite
+from controlroom.database.sqlite.backend import Sqlite
 from controlroom.errors import (
     CommitInDoubtError,
     DatabaseError,

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from sqlite3 import SQLITE_CANTOPEN
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final
 
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from controlroom.database.backend import Backend
 from controlroom.database.classify import Situation, translated
 from controlroom.database.options import Options
-from controlroom.database.sqlite import Sqlite
-from controlroom.database.sqlite_url import require_a_place, require_known_parameters
 from controlroom.errors import ConfigError
 from controlroom.redaction import register_secret
 
 __all__ = ["backend_for", "not_connected"]
 
 
-def backend_for(url: str | URL, **options: Any) -> Sqlite:
+def backend_for(url: str | URL, **options: Any) -> Backend:
     """Return the backend for *url*.
 
     Raises:
@@ -31,22 +30,38 @@ def backend_for(url: str | URL, **options: Any) -> Sqlite:
         raise ConfigError(message) from None  # its text may show the whole URL, password included
     if parsed.password:
         register_secret(str(parsed.password))
-    if parsed.get_backend_name() != "sqlite":
+    open_backend = _BACKENDS.get(parsed.get_backend_name())
+    if open_backend is None:
         message = (
-            f"{parsed.render_as_string(hide_password=True)}: this version supports SQLite only. Nothing was opened. "
-            "Give a URL like sqlite:///folder/file.db."
+            f"{parsed.render_as_string(hide_password=True)}: this kind of database is not supported. Nothing was opened. "
+            f"Give a URL of {', '.join(_BACKENDS)}, like sqlite:///folder/file.db."
         )
         raise ConfigError(message)
-    require_a_place(parsed)
-    require_known_parameters(parsed)
-    return Sqlite(parsed, Options(**options))
+    return open_backend(parsed, Options(**options))
 
 
-def not_connected(error: BaseException, backend: Sqlite) -> BaseException:
+def _sqlite(url: URL, options: Options) -> Backend:
+    from controlroom.database.sqlite.backend import Sqlite  # noqa: PLC0415 - each database loads its own
+    from controlroom.database.sqlite.url import require_a_place, require_known_parameters  # noqa: PLC0415 - as above
+
+    require_a_place(url)
+    require_known_parameters(url)
+    return Sqlite(url, options)
+
+
+def _postgres(url: URL, options: Options) -> Backend:
+    from controlroom.database.postgres.backend import Postgres  # noqa: PLC0415 - each database loads its own
+
+    return Postgres(url, options)
+
+
+_BACKENDS: Final[dict[str, Callable[[URL, Options], Backend]]] = {"sqlite": _sqlite, "postgresql": _postgres}
+
+
+def not_connected(error: BaseException, backend: Backend) -> BaseException:
     """Return *error*, raised while a connection was opened, as one of ours."""
-    ours = translated(error, Situation(f"opening {backend.path or backend.url.database or 'the database'}", "connect"))
-    cannot_open = getattr(getattr(error, "orig", error), "sqlite_errorcode", None) == SQLITE_CANTOPEN
-    if cannot_open and (why := backend.why_it_cannot_open()) is not None:
+    ours = translated(error, Situation(f"opening {backend.title}", "connect"), backend.meanings)
+    if (why := backend.why_it_cannot_open(error)) is not None:
         message = f"The database cannot be opened: {why}. Nothing was begun. Create it, or correct the URL."
         ours = ConfigError(message)
         ours.__cause__ = error

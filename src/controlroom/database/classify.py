@@ -14,7 +14,7 @@ from typing import Final, Literal, NoReturn
 
 from sqlalchemy import exc
 
-from controlroom.database.meanings import Meaning, leaves_commit_in_doubt, meaning_of
+from controlroom.database.meanings import Meaning, Meanings
 from controlroom.errors import (
     CommitInDoubtError,
     ControlRoomError,
@@ -33,12 +33,8 @@ _STATES: Final[dict[Phase, str]] = {
     "statement": "Its unit of work can only be rolled back.",
     "commit": "The whole unit was rolled back.",
 }
-_TABLES = (
-    re.compile(r"^(?:UNIQUE|NOT NULL) constraint failed: (?P<table>[^,]+)\.[^.,]+(?:,|$)"),
-    re.compile(r"^no such table: (?P<table>.+)$"),
-)
+_ONLY_READS: Final = Meaning(QueryError, "this unit only reads", "Open it without read_only=True in order to write.")
 _MISSING_PARAMETER = re.compile(r"A value is required for bind parameter '(?P<name>[^']*)'")
-_DRIVER_FAULTS = (OverflowError, UnicodeError)  # raised by sqlite3 while binding; they are not its Error
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +52,13 @@ class Situation:
     token: str | None = None
 
 
-def translated(error: BaseException, situation: Situation) -> BaseException:
+def translated(error: BaseException, situation: Situation, meanings: Meanings) -> BaseException:
     """Return *error* as one of ours, with itself as the cause; as it is where it is ours or not the database's."""
     if isinstance(error, ControlRoomError):
         return error
-    origin = _origin_of(error)
+    origin = meanings.driver_error(error)
     if origin is not None:
-        ours = _from_the_driver(origin, situation)
+        ours = _from_the_driver(origin, situation, meanings)
     elif isinstance(error, exc.StatementError) and not isinstance(error.orig, exc.SQLAlchemyError):
         return _from_a_type(error, situation)
     elif isinstance(error, exc.SQLAlchemyError):
@@ -93,23 +89,15 @@ def converting() -> Iterator[None]:
         raise QueryError(message) from None
 
 
-def _origin_of(error: BaseException) -> BaseException | None:
-    """Return the driver's own exception, whether SQLAlchemy wrapped it or not."""
-    if isinstance(error, exc.DBAPIError):
-        return error.orig
-    if isinstance(error, _DRIVER_FAULTS) or type(error).__module__ == "sqlite3":
-        return error
-    return None
-
-
-def _from_the_driver(origin: BaseException, situation: Situation) -> DatabaseError:
-    said = str(origin).rstrip(".")
-    if situation.phase == "commit" and leaves_commit_in_doubt(origin):
+def _from_the_driver(origin: BaseException, situation: Situation, meanings: Meanings) -> DatabaseError:
+    said = meanings.said(origin)
+    if situation.phase == "commit" and meanings.leaves_commit_in_doubt(origin):
         return _in_doubt(said, situation)
-    meaning = _in_a_read_only_unit(meaning_of(origin), said, situation)
-    named = next((match["table"] for pattern in _TABLES if (match := pattern.match(said))), situation.table)
+    meaning = meanings.meaning_of(origin)
+    if situation.read_only and meanings.refused_write(origin):
+        meaning = _ONLY_READS
     message = f"{_subject(situation)}: {meaning.fact} ({said}). {_STATES[situation.phase]} {meaning.next_act}"
-    return meaning.kind(message, table=named, row_index=situation.row_index)
+    return meaning.kind(message, table=meanings.table_of(origin) or situation.table, row_index=situation.row_index)
 
 
 def _in_doubt(said: str, situation: Situation) -> CommitInDoubtError:
@@ -118,12 +106,6 @@ def _in_doubt(said: str, situation: Situation) -> CommitInDoubtError:
         "Look before repeating it; db.transact(fn, key=…) finds out by itself."
     )
     return CommitInDoubtError(message, token=situation.token)
-
-
-def _in_a_read_only_unit(meaning: Meaning, said: str, situation: Situation) -> Meaning:
-    if situation.read_only and "readonly" in said:
-        return Meaning(QueryError, "this unit only reads", "Open it without read_only=True in order to write.")
-    return meaning
 
 
 def _from_a_type(error: exc.StatementError, situation: Situation) -> DatabaseError:

@@ -89,8 +89,7 @@ class Database:
         Raises:
             ConfigError: The standard knows no such isolation level.
         """
-        checked_isolation(isolation)
-        return UnitOfWork(self._source, read_only=read_only)
+        return UnitOfWork(self._source, read_only=read_only, isolation=checked_isolation(isolation))
 
     def transact(
         self, fn: Callable[[UnitOfWork], T], key: str | None = None, retry: RetryPolicy | None = None
@@ -167,7 +166,7 @@ class Database:
         Raises:
             QueryError: There is no such table.
         """
-        return self._look(lambda connection: described(table, connection))
+        return self._look(lambda connection: described(table, connection, self._source.backend))
 
     def _look(self, look: Callable[[Any], T]) -> T:
         with self.unit_of_work(read_only=True) as uow:

@@ -82,8 +82,7 @@ class AsyncDatabase:
 
         An ``async with`` block here; else as `Database.unit_of_work`.
         """
-        checked_isolation(isolation)
-        return AsyncUnitOfWork(self._source, read_only=read_only)
+        return AsyncUnitOfWork(self._source, read_only=read_only, isolation=checked_isolation(isolation))
 
     async def transact(
         self, fn: Callable[[AsyncUnitOfWork], Awaitable[T]], key: str | None = None, retry: RetryPolicy | None = None
@@ -131,7 +130,7 @@ class AsyncDatabase:
 
     async def describe(self, table: Any) -> TableInfo:
         """Return what a table looks like, as the database declares it now."""
-        return await self._look(lambda connection: described(table, connection))
+        return await self._look(lambda connection: described(table, connection, self._source.backend))
 
     async def _look(self, look: Callable[[Any], T]) -> T:
         async with self.unit_of_work(read_only=True) as uow:

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Table, select
-from sqlalchemy.dialects.sqlite import insert
 
 from controlroom import clock
 from controlroom.database.control import checkpoints, ledger, watermarks
@@ -31,9 +30,8 @@ def _named(name: object, what: str) -> str:
 
 def claim(work: Transaction, key: str) -> bool:
     """Write *key* into the ledger; False where it stands there already."""
-    statement = (
-        insert(ledger).values(key=_named(key, "ledger key"), claimed_at=_now()).on_conflict_do_nothing().inline()
-    )
+    values = {"key": _named(key, "ledger key"), "claimed_at": _now()}
+    statement = work.backend.insert_unless_there(ledger, values)
     first = work.run("the ledger", lambda: work.connection.execute(statement).rowcount, ledger.name) == 1
     if first:
         work.token = key
@@ -48,11 +46,7 @@ def stored(work: Transaction, table: Table, name: str) -> str | None:
 
 
 def _store(work: Transaction, table: Table, name: str, value: str) -> None:
-    statement = insert(table).values(name=name, value=value, updated_at=_now()).inline()
-    new = statement.excluded
-    statement = statement.on_conflict_do_update(
-        index_elements=[table.c.name], set_={"value": new.value, "updated_at": new.updated_at}
-    )
+    statement = work.backend.insert_or_replace(table, {"name": name, "value": value, "updated_at": _now()}, key="name")
     work.run(table.name, lambda: work.connection.execute(statement), table.name)
 
 

@@ -18,12 +18,12 @@ Isolation = Literal["READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SE
 class Options:
     """What the arguments of a `Database` say."""
 
-    statement_timeout_s: float
-    lock_timeout_s: float
-    application_name: str | None
-    profile: Profile
-    pool_size: int
-    pool_timeout_s: float
+    statement_timeout_s: float = 30
+    lock_timeout_s: float = 5
+    application_name: str | None = None
+    profile: Profile = "server"
+    pool_size: int = 10
+    pool_timeout_s: float = 30
 
     def __post_init__(self) -> None:
         """Refuse limits that nothing could meet."""

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 from sqlalchemy import Table, update
-from sqlalchemy.dialects.sqlite import insert
 
 from controlroom import clock
 from controlroom.database.control import limits, tokens
@@ -60,7 +59,7 @@ async def changed_async(
 def _replaced(unit: Unit, table: Table, name: str, before: str | None, after: str) -> bool:
     values = {"value": after, "updated_at": clock.utcnow().isoformat()}
     if before is None:
-        statement = insert(table).values(name=name, **values).on_conflict_do_nothing().inline()
+        statement = unit._work.backend.insert_unless_there(table, {"name": name, **values})  # noqa: SLF001 - one floor, two files
         return unit.execute(statement).rowcount == 1
     seen = (table.c.name == name) & (table.c.value == before)
     return unit.execute(update(table).where(seen).values(**values)).rowcount == 1

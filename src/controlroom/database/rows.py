@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NoReturn, cast
 
-from sqlalchemy import Column, DateTime, Dialect, Row, Table
+from sqlalchemy import Column, Dialect, Row, Table
 from sqlalchemy.sql.schema import CallableColumnDefault, ScalarElementColumnDefault
 
-from controlroom.database.storable import in_utc, storable
+from controlroom.database.backend import Backend
 from controlroom.errors import IntegrityViolationError, QueryError
 
 __all__ = ["CountedRows", "RowShape", "first_and_rest", "shape_of"]
@@ -144,23 +144,23 @@ def _chained(first: Any, remaining: Iterator[Any]) -> Iterator[Any]:
     yield from remaining
 
 
-def shape_of(table: Table, first: Any, columns: Sequence[str] | None, dialect: Dialect) -> RowShape:
+def shape_of(table: Table, first: Any, columns: Sequence[str] | None, backend: Backend, dialect: Dialect) -> RowShape:
     """Return the shape of rows that begin with *first*.
 
     Raises:
         QueryError: A column is unknown or named twice, or *first* does not say which columns it has.
     """
     names = tuple(map(str, columns)) if columns is not None else _names_in(table, first)
-    return _shape(table, names, columns is not None, dialect)
+    return _shape(table, names, columns is not None, backend, dialect)
 
 
 @lru_cache(maxsize=256)
-def _shape(table: Table, names: tuple[str, ...], chosen: bool, dialect: Dialect) -> RowShape:  # noqa: FBT001 - part of the cache's key
+def _shape(table: Table, names: tuple[str, ...], chosen: bool, backend: Backend, dialect: Dialect) -> RowShape:  # noqa: FBT001 - part of the cache's key
     given = tuple(column_of(table, name) for name in names)
     if len(set(given)) != len(names) or not names:
         message = f"{table.name}: columns={list(names)} names none, or one twice. Nothing was run."
         raise QueryError(message, table=table.name)
-    fillers = {each: _filler(each, dialect) for each in table.columns if each not in given}
+    fillers = {each: _filler(each, backend, dialect) for each in table.columns if each not in given}
     written = tuple(each for each in table.columns if each in given or fillers[each] is not None)
     places = tuple(sorted(range(len(given)), key=lambda place: written.index(given[place])))
     return RowShape(
@@ -169,7 +169,7 @@ def _shape(table: Table, names: tuple[str, ...], chosen: bool, dialect: Dialect)
         given=tuple(given[place] for place in places),
         names=tuple(names[place] for place in places),
         places=places,
-        converters=tuple(_converter(given[place], dialect) for place in places),
+        converters=tuple(backend.converter(given[place], dialect) for place in places),
         fillers=tuple(None if each in given else fillers[each] for each in written),
         chosen=chosen,
     )
@@ -201,17 +201,9 @@ def column_of(table: Table, name: Any) -> Column[Any]:
     return column
 
 
-def _converter(column: Column[Any], dialect: Dialect) -> Callable[[Any], Any]:
-    """Return what makes a Python value of *column* one of the driver's."""
-    convert: Callable[[Any], Any] = column.type.dialect_impl(dialect).bind_processor(dialect) or storable
-    if isinstance(column.type, DateTime):
-        return lambda value: convert(in_utc(value))
-    return convert
-
-
-def _filler(column: Column[Any], dialect: Dialect) -> Callable[[], Any] | None:
+def _filler(column: Column[Any], backend: Backend, dialect: Dialect) -> Callable[[], Any] | None:
     """Return what computes the default that *column* has on the Python side; SQL computes the others itself."""
-    convert = _converter(column, dialect)
+    convert = backend.converter(column, dialect)
     match column.default:
         case ScalarElementColumnDefault(arg=value):
             return lambda: convert(value)

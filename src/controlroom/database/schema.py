@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Final
 
 from sqlalchemy import select
-from sqlalchemy.dialects.sqlite import insert
 
 from controlroom import clock
 from controlroom.database.control import SCHEMA_VERSION, metadata, schema
@@ -27,7 +26,7 @@ def create_tables(unit: Unit) -> None:
     work.run("creating the control tables", lambda: metadata.create_all(work.connection))
     found = unit.scalar(select(schema.c.version).where(schema.c.part == _PART))
     if found is None:
-        unit.execute(insert(schema).values(_row()).inline())
+        unit.execute(work.backend.insert_unless_there(schema, _row()))
     elif found > SCHEMA_VERSION:
         message = (
             f"The control tables have version {found}; this release knows up to {SCHEMA_VERSION}. Nothing was changed. "

@@ -9,10 +9,10 @@ from sqlalchemy import Connection, Engine, create_engine, event
 
 from controlroom import clock
 from controlroom.clock import current_deadline
+from controlroom.database.backend import Backend
 from controlroom.database.backends import not_connected
 from controlroom.database.checkouts import Checkouts
 from controlroom.database.classify import reraise
-from controlroom.database.sqlite import Sqlite
 from controlroom.database.tables import Catalog
 from controlroom.database.transaction import Transaction
 from controlroom.errors import ConfigError, QueryError
@@ -32,9 +32,10 @@ def closed() -> QueryError:
 class Source:
     """The pool of one `Database`. Thread-safe."""
 
-    def __init__(self, backend: Sqlite) -> None:
+    def __init__(self, backend: Backend) -> None:
+        backend.require_driver(asynchronous=False)
         self.backend = backend
-        self.catalog: Catalog = Catalog()
+        self.catalog: Catalog = Catalog(backend)
         self._closed = False
         self._start()
 
@@ -57,7 +58,7 @@ class Source:
         if self._process != os.getpid():
             self._start_again_after_fork()
         thread = threading.current_thread()
-        if not work.read_only:
+        if self.backend.serializes_writers and not work.read_only:
             self._checkouts.require_no_write_unit_of(thread.ident)
         self._wait_for_a_turn()
         try:
@@ -90,7 +91,7 @@ class Source:
             self.engine.dispose()
 
     def _start_again_after_fork(self) -> None:
-        if self.backend.in_memory:
+        if self.backend.belongs_to_one_process:
             message = "This in-memory database belongs to the parent process. Nothing was run. Use a file."
             raise ConfigError(message)
         left_behind.append(self.engine)

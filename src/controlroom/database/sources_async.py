@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
-from importlib.util import find_spec
-from typing import Any
 
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from controlroom import clock
 from controlroom.clock import current_deadline
+from controlroom.database.backend import Backend
 from controlroom.database.backends import not_connected
 from controlroom.database.checkouts import Checkouts
 from controlroom.database.classify import reraise
 from controlroom.database.sources import closed, left_behind
-from controlroom.database.sqlite import Sqlite
 from controlroom.database.tables import Catalog
 from controlroom.database.transaction import Transaction
 from controlroom.errors import ConfigError, QueryError
@@ -24,32 +22,13 @@ from controlroom.errors import ConfigError, QueryError
 __all__ = ["AsyncSource"]
 
 
-async def _connected(*arguments: Any, **options: Any) -> Any:
-    """Return a connection of aiosqlite; where it cannot be opened, leave no thread of it behind.
-
-    aiosqlite does not wait for the thread of a failed connection, whose last word then meets a closed event loop.
-    """
-    import aiosqlite  # noqa: PLC0415 - an extra
-
-    connection = aiosqlite.connect(*arguments, **options)
-    thread: Any = getattr(connection, "_thread", connection)  # before 0.22 it was a thread itself
-    thread.daemon = True  # as SQLAlchemy does: a connection that nobody closed does not keep the process alive
-    try:
-        return await connection
-    except BaseException:
-        thread.join()
-        raise
-
-
 class AsyncSource:
     """The pool of one `AsyncDatabase`. One event loop at a time."""
 
-    def __init__(self, backend: Sqlite) -> None:
-        if find_spec("aiosqlite") is None:
-            message = "AsyncDatabase needs aiosqlite for SQLite. Nothing was opened. Install controlroom[aiosqlite]."
-            raise ConfigError(message)
+    def __init__(self, backend: Backend) -> None:
+        backend.require_driver(asynchronous=True)
         self.backend = backend
-        self.catalog: Catalog = Catalog()
+        self.catalog: Catalog = Catalog(backend)
         self._closed = False
         self._start()
 
@@ -57,9 +36,7 @@ class AsyncSource:
         self._process = os.getpid()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._checkouts = Checkouts(self.backend.pool_size)
-        arguments = self.backend.engine_arguments(asynchronous=True)
-        arguments["connect_args"]["async_creator_fn"] = _connected
-        self.engine: AsyncEngine = create_async_engine(**arguments)
+        self.engine: AsyncEngine = create_async_engine(**self.backend.engine_arguments(asynchronous=True))
         event.listen(self.engine.sync_engine, "connect", self.backend.attach)
 
     async def take_turn(self, work: Transaction) -> int:
@@ -76,7 +53,7 @@ class AsyncSource:
             self._start_again_after_fork()
         self._settle_in(asyncio.get_running_loop())
         task = asyncio.current_task()
-        if not work.read_only:
+        if self.backend.serializes_writers and not work.read_only:
             self._checkouts.require_no_write_unit_of(task)
         if self._turns.locked():
             await self._wait_for_a_turn(task)
@@ -131,7 +108,7 @@ class AsyncSource:
             await self.engine.dispose()
 
     def _start_again_after_fork(self) -> None:
-        if self.backend.in_memory:
+        if self.backend.belongs_to_one_process:
             message = "This in-memory database belongs to the parent process. Nothing was run. Use a file."
             raise ConfigError(message)
         left_behind.append(self.engine)

@@ -1,4 +1,4 @@
-"""Statements as values: the caller's, made safe to run, and the ones that write rows. Pure: nothing is executed here."""
+"""The caller's statements as values, made safe to run. Pure: nothing is executed here."""
 
 from __future__ import annotations
 
@@ -7,33 +7,13 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, cast
 
-from sqlalchemy import (
-    BindParameter,
-    Column,
-    ColumnElement,
-    Dialect,
-    Executable,
-    Insert,
-    Table,
-    TextClause,
-    Update,
-    column,
-    false,
-    or_,
-    select,
-    table,
-    text,
-    true,
-)
-from sqlalchemy.dialects.sqlite import Insert as SqliteInsert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy import BindParameter, Executable, Insert, Table, TextClause, Update, text
 from sqlalchemy.sql.visitors import iterate
-from sqlalchemy.types import NullType
 
-from controlroom.database.storable import storable_parameters
+from controlroom.database.backend import Backend
 from controlroom.errors import QueryError
 
-__all__ = ["Merge", "executable", "insert_sql", "merge_sql", "merge_staged", "parameters_of", "stage_sql"]
+__all__ = ["executable", "parameters_of"]
 
 _TRANSACTION_CONTROL: Final = {"BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"}
 # What the database reads as one piece: a colon inside it is no parameter.
@@ -81,7 +61,7 @@ def _name_of(statement: Executable) -> str:
     return f"{name} {target.name}" if isinstance(target, Table) else name
 
 
-def parameters_of(statement: Executable, params: Any) -> Any:
+def parameters_of(statement: Executable, params: Any, backend: Backend) -> Any:
     """Return *params* as SQLAlchemy takes them: a mapping, or a list of mappings for many executions.
 
     Raises:
@@ -103,7 +83,7 @@ def parameters_of(statement: Executable, params: Any) -> Any:
     if isinstance(statement, Insert | Update):
         _require_columns(statement, given)
     if isinstance(statement, TextClause):  # SQLAlchemy's own constructs know the types of their parameters
-        given = storable_parameters([dict(each) for each in given])
+        given = backend.parameters([dict(each) for each in given])
     return given if many else given[0]
 
 
@@ -124,85 +104,3 @@ def _require_columns(statement: Insert | Update, given: list[Mapping[str, Any]])
             "Give every row of one call the same columns, all of them known."
         )
         raise QueryError(message, table=getattr(statement.table, "name", None), row_index=None if unknown else index)
-
-
-def _compiled(statement: Insert, names: Sequence[str], dialect: Dialect) -> str:
-    return str(statement.inline().compile(dialect=dialect, column_keys=list(names)))
-
-
-@lru_cache(maxsize=256)
-def insert_sql(target: Table, columns: tuple[Column[Any], ...], dialect: Dialect) -> str:
-    """Return the INSERT for driver rows of *columns*."""
-    return _compiled(sqlite_insert(target), _keys(columns), dialect)
-
-
-def _keys(columns: Sequence[Column[Any]]) -> list[str]:
-    return [each.key for each in columns]
-
-
-class Merge:
-    """The two statements of an upsert, with the rows as parameters or from a staging table.
-
-    The first inserts what is new, the second updates what differs; how many rows each touched is the count. Inside a
-    transaction that may write, nobody can come in between.
-    """
-
-    def __init__(self, source: SqliteInsert, key: Sequence[Column[Any]], update: Sequence[Column[Any]]) -> None:
-        self.insert: Insert = source.on_conflict_do_nothing(index_elements=key)
-        self.update: SqliteInsert | None = None
-        if update:
-            new = source.excluded
-            self.update = source.on_conflict_do_update(
-                index_elements=key,
-                set_={each: new[each.key] for each in update},
-                where=_differs(update, new),
-            )
-
-
-def _differs(columns: Sequence[Column[Any]], new: Any) -> ColumnElement[bool]:
-    # IS NOT, not <>: NULL differs from a value, and is the same as NULL.
-    return or_(false(), *(each.is_distinct_from(new[each.key]) for each in columns))
-
-
-@lru_cache(maxsize=256)
-def merge_sql(
-    target: Table,
-    columns: tuple[Column[Any], ...],
-    key: tuple[Column[Any], ...],
-    update: tuple[Column[Any], ...],
-    dialect: Dialect,
-) -> tuple[str, str | None]:
-    """Return both statements of an upsert of driver rows of *columns*."""
-    merge = Merge(sqlite_insert(target), key, update)
-    names = _keys(columns)
-    second = None if merge.update is None else _compiled(merge.update, names, dialect)
-    return _compiled(merge.insert, names, dialect), second
-
-
-def stage_sql(
-    stage: str, columns: Sequence[Column[Any]], key: Sequence[Column[Any]], dialect: Dialect
-) -> tuple[str, str]:
-    """Return the statements that create a staging table and put a row there, after its number.
-
-    A row with the key of an earlier one replaces it and stands at the end: the last wins, and the order is kept.
-    """
-    places = {each: f"c{place}" for place, each in enumerate(columns)}
-    declared = ", ".join(
-        f"{name} {each.type.compile(dialect)}" if each in key and not isinstance(each.type, NullType) else name
-        for each, name in places.items()
-    )
-    unique = ", ".join(places[each] for each in key)
-    create = f"CREATE TEMP TABLE {stage} (row_number INTEGER PRIMARY KEY, {declared}, UNIQUE ({unique}))"
-    slots = ", ".join("?" for _ in range(len(places) + 1))
-    return create, f"INSERT OR REPLACE INTO temp.{stage} VALUES ({slots})"  # noqa: S608 - names of our own making
-
-
-def merge_staged(stage: str, target: Table, columns: Sequence[Column[Any]], key: Any, update: Any) -> Merge:
-    """Return both statements of an upsert from a staging table."""
-    staged = table(stage, column("row_number"), *(column(f"c{place}") for place in range(len(columns))), schema="temp")
-    rows = select(*(staged.c[f"c{place}"] for place in range(len(columns))))
-    # WHERE true: without it SQLite reads ON CONFLICT as the ON of a join (sqlite.org/lang_upsert.html, 2.2).
-    source = sqlite_insert(target).from_select(
-        _keys(columns), rows.where(true()).order_by(staged.c.row_number), include_defaults=False
-    )
-    return Merge(source, key, update)

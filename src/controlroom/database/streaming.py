@@ -23,7 +23,7 @@ class Stream:
             raise QueryError(message)
         self._work = work
         self._statement, self._what = executable(statement)
-        self._parameters = parameters_of(self._statement, params)
+        self._parameters = parameters_of(self._statement, params, work.backend)
         self._chunk = chunk
         self._result: Result[Any] | None = None
 

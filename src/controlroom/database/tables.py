@@ -9,8 +9,7 @@ from typing import Any, overload
 from sqlalchemy import Column, Connection, MetaData, Table, inspect
 from sqlalchemy.exc import NoSuchTableError
 
-from controlroom.database.sqlite import uniques
-from controlroom.database.storable import as_written
+from controlroom.database.backend import Backend
 from controlroom.errors import QueryError
 
 __all__ = ["Catalog", "ColumnInfo", "Columns", "TableInfo", "described", "table_names"]
@@ -102,7 +101,8 @@ def no_such_table(name: str) -> QueryError:
 class Catalog:
     """Tables by what callers give: a `Table`, a mapped class, or a name, which is looked up in the database once."""
 
-    def __init__(self) -> None:
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
         self._reflected: dict[str, Table] = {}
 
     def resolve(self, given: Any, connection: Connection) -> Table:
@@ -123,7 +123,9 @@ class Catalog:
     def _reflect(self, name: str, connection: Connection) -> Table:
         schema, bare = _split(name)
         found = _columns(name, connection)
-        columns = [Column(each["name"], as_written(each["type"])) for each in found if "computed" not in each]
+        columns = [
+            Column(each["name"], self._backend.as_written(each["type"])) for each in found if "computed" not in each
+        ]
         table = self._reflected[name] = Table(bare, MetaData(), *columns, schema=schema)
         return table
 
@@ -145,7 +147,7 @@ def table_names(connection: Connection) -> list[str]:
     return sorted(inspect(connection).get_table_names())
 
 
-def described(given: Any, connection: Connection) -> TableInfo:
+def described(given: Any, connection: Connection, backend: Backend) -> TableInfo:
     """Return what the table that *given* stands for looks like.
 
     Raises:
@@ -159,7 +161,7 @@ def described(given: Any, connection: Connection) -> TableInfo:
         name=name,
         columns=Columns([_column_info(each, connection) for each in columns]),
         primary_key=tuple(inspect(connection).get_pk_constraint(bare, schema=schema)["constrained_columns"]),
-        uniques=tuple(uniques(bare, schema, connection)),
+        uniques=tuple(backend.uniques(bare, schema, connection)),
     )
 
 

@@ -15,14 +15,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from sqlite3 import SQLITE_INTERRUPT
 from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import Connection
 
+from controlroom.database.backend import Backend, Link
 from controlroom.database.classify import Situation, reraise, translated
 from controlroom.database.ending import Abandon, AskWhetherOpen, Commit, Outcome, RollBack, Step, doomed_by
-from controlroom.database.sqlite import Link, Sqlite
 from controlroom.errors import ControlRoomError, DoomedTransactionError, QueryError
 from controlroom.logs.links import new_link
 
@@ -48,9 +47,10 @@ class Transaction:
         marks: What it moved, by kind and name: before and after.
     """
 
-    def __init__(self, backend: Sqlite, *, read_only: bool) -> None:
+    def __init__(self, backend: Backend, *, read_only: bool, isolation: str | None = None) -> None:
         self.backend = backend
         self.read_only = read_only
+        self.isolation = isolation
         self.outcome: Outcome = Outcome.NOT_BEGUN
         self.swallowed: BaseException | None = None
         self.hooks: list[Callable[[], object]] = []
@@ -82,11 +82,11 @@ class Transaction:
 
     def begin(self, connection: Connection) -> None:
         """Begin on *connection*."""
-        self._connection, self._link, self._thread = connection, Link.of(connection), threading.get_ident()
+        self._connection, self._link, self._thread = connection, self.backend.link_of(connection), threading.get_ident()
         try:
-            self.backend.begin(self._link, read_only=self.read_only)
+            self.backend.begin(self._link, read_only=self.read_only, isolation=self.isolation)
         except BaseException as error:  # noqa: BLE001 - translated, or raised again as it is
-            reraise(error, translated(error, Situation("BEGIN", "begin")))
+            reraise(error, self.translated(error, Situation("BEGIN", "begin")))
         self.outcome = Outcome.OPEN
 
     def require_own(self) -> None:
@@ -131,26 +131,28 @@ class Transaction:
     ) -> T:
         """Return ``action()``, one statement of this unit; translate what it raises, and doom the unit by it."""
         self.require_open()
-        stopwatch = self._link.stopwatch
         try:
-            stopwatch.start(what)
+            self._link.start(what)
             return action()
         except BaseException as error:  # noqa: BLE001 - translated, or raised again as it is
-            ours = self._translated(error, Situation(what, "statement", table, row_index(), self.read_only))
+            ours = self._stopped(error, what)
+            if ours is None:
+                ours = self.translated(error, Situation(what, "statement", table, row_index(), self.read_only))
             self.doom(ours)
             reraise(error, ours)
         finally:
-            stopwatch.stop()
+            self._link.stop()
 
-    def _translated(self, error: BaseException, situation: Situation) -> BaseException:
-        origin = getattr(error, "orig", error)
-        if getattr(origin, "sqlite_errorcode", None) == SQLITE_INTERRUPT:
-            ours = self._link.stopwatch.verdict(situation.what)
-            if ours is not None:
-                if isinstance(ours, ControlRoomError) and ours.__cause__ is None:
-                    ours.__cause__ = error
-                return ours
-        return translated(error, situation)
+    def _stopped(self, error: BaseException, what: str) -> BaseException | None:
+        """Return what to raise where one of our limits stopped the statement."""
+        ours = self._link.verdict(error, what)
+        if isinstance(ours, ControlRoomError) and ours.__cause__ is None:
+            ours.__cause__ = error
+        return ours
+
+    def translated(self, error: BaseException, situation: Situation) -> BaseException:
+        """Return *error* as one of ours; as it is where it is not the database's."""
+        return translated(error, situation, self.backend.meanings)
 
     def doom(self, error: BaseException) -> None:
         """Remember that *error* was raised: should it not leave the block, the unit may not commit."""
@@ -163,12 +165,12 @@ class Transaction:
 
     def cancel(self) -> None:
         """Stop the statement that runs, and those that would follow it."""
-        self._link.stopwatch.cancelled = True
+        self._link.cancel()
 
     def take_back_cancellation(self) -> None:
         """Let statements run again: whoever was cancelled has stopped."""
         if self._connection is not None:
-            self._link.stopwatch.cancelled = False
+            self._link.go_on()
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
@@ -225,7 +227,7 @@ class Transaction:
         try:
             self._link.run(sql)
         except BaseException as error:  # noqa: BLE001 - translated, or raised again as it is
-            ours = translated(error, Situation(sql))
+            ours = self.translated(error, Situation(sql))
             self.doom(ours)
             reraise(error, ours)
 
@@ -244,15 +246,15 @@ class Transaction:
 
     def _commit(self) -> None:
         try:
-            self._link.persist(self._link.dbapi.commit)
+            self._link.commit()
         except BaseException as error:  # noqa: BLE001 - translated, or raised again as it is
-            reraise(error, translated(error, Situation("COMMIT", "commit", token=self.token)))
+            reraise(error, self.translated(error, Situation("COMMIT", "commit", token=self.token)))
 
     def _roll_back(self) -> None:
         if not self._link.is_open():
             return
         try:
-            self._link.dbapi.rollback()
+            self._link.roll_back()
         except Exception:  # noqa: BLE001 - whatever it is: a closed connection is rolled back
             with suppress(Exception):
                 self.connection.invalidate()

@@ -14,7 +14,7 @@ from controlroom.database.marks import Checkpoints, Watermarks, claim
 from controlroom.database.statements import executable, parameters_of
 from controlroom.database.tables import Catalog
 from controlroom.database.transaction import Transaction
-from controlroom.database.writes import WriteCount, insert_rows, upsert_rows
+from controlroom.database.writes import WriteCount, insert_rows, load_rows, upsert_rows
 from controlroom.errors import QueryError
 
 __all__ = ["Unit"]
@@ -86,7 +86,7 @@ class Unit:
 
     def _run(self, statement: str | Executable, params: Any, read: Callable[[CursorResult[Any]], T]) -> T:
         prepared, what = executable(statement)
-        parameters = parameters_of(prepared, params)
+        parameters = parameters_of(prepared, params, self._work.backend)
         if isinstance(prepared, DDLElement) or what in _DDL:
             self._catalog.forget()
         target = getattr(prepared, "table", None)
@@ -166,7 +166,7 @@ class Unit:
             QueryError: As in `insert`.
         """
         if key is None:
-            return WriteCount(inserted=self.insert(table, rows, columns))
+            return WriteCount(inserted=self._writing(load_rows, table, rows, columns))
         return self.upsert(table, rows, key, columns=columns)
 
     def once(self, key: str) -> bool:

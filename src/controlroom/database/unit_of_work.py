@@ -87,8 +87,8 @@ class UnitOfWork(Unit):
         Not promised: that COMMIT is not begun when the ambient deadline passes between the last statement and it.
     """
 
-    def __init__(self, source: Source, *, read_only: bool) -> None:
-        super().__init__(Transaction(source.backend, read_only=read_only), source.catalog)
+    def __init__(self, source: Source, *, read_only: bool, isolation: str | None = None) -> None:
+        super().__init__(Transaction(source.backend, read_only=read_only, isolation=isolation), source.catalog)
         self._source = source
         self._began_s = 0.0
         self._number = 0

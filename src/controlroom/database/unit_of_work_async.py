@@ -88,8 +88,8 @@ class AsyncUnitOfWork:
         committed. Not promised: two statements of one unit at once (``asyncio.gather``); that is refused.
     """
 
-    def __init__(self, source: AsyncSource, *, read_only: bool) -> None:
-        self._work = Transaction(source.backend, read_only=read_only)
+    def __init__(self, source: AsyncSource, *, read_only: bool, isolation: str | None = None) -> None:
+        self._work = Transaction(source.backend, read_only=read_only, isolation=isolation)
         self._unit = Unit(self._work, source.catalog)
         self._source = source
         self._connection: AsyncConnection | None = None

@@ -26,15 +26,13 @@ OPTIONS = {
 @pytest.mark.parametrize(
     "url",
     [
-        "postgresql+psycopg://me:s3cretpw@db/x",
-        "postgresql://me:s3cretpw@db/x",
-        "mysql://me:s3cretpw@db/x",
+        "mssql://me:s3cretpw@db/x",
         make_url("oracle://x"),
     ],
 )
 def test_another_database_is_refused_and_the_password_is_masked_from_then_on(kind: type, url: object) -> None:
     try:
-        with pytest.raises(ConfigError, match="supports SQLite") as caught:
+        with pytest.raises(ConfigError, match="not supported") as caught:
             kind(url)
         assert "s3cretpw" not in str(caught.value.to_dict())
         if "s3cretpw" in str(url):

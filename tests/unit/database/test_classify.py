@@ -8,7 +8,9 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import exc
 
-from controlroom.database.classify import Situation, converting, reraise, translated
+from controlroom.database.classify import Situation, converting, reraise
+from controlroom.database.classify import translated as translated_by
+from controlroom.database.sqlite.meanings import SqliteMeanings
 from controlroom.errors import (
     CommitInDoubtError,
     ControlRoomError,
@@ -18,6 +20,10 @@ from controlroom.errors import (
 )
 
 HERE = Situation("insert into flights", "statement", "flights", 7)
+
+
+def translated(error: BaseException, situation: Situation) -> BaseException:
+    return translated_by(error, situation, SqliteMeanings())
 
 
 def driver_error(code: int, text: str) -> sqlite3.Error:

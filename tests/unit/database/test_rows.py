@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Column, Date, Integer, MetaData, Table, Text, func
 from sqlalchemy.dialects.sqlite import dialect
 
+from controlroom.database.backends import backend_for
 from controlroom.database.rows import CountedRows, first_and_rest, shape_of
 from controlroom.errors import QueryError
 
@@ -23,10 +24,12 @@ TABLE = Table(
     Column("by_sql", Text, default=func.lower("X")),
 )
 
+BACKEND = backend_for("sqlite://")
+
 
 def driver_rows(rows, columns=None):
     first, every = first_and_rest(rows)
-    return list(shape_of(TABLE, first, columns, dialect()).driver_rows(every))
+    return list(shape_of(TABLE, first, columns, BACKEND, dialect()).driver_rows(every))
 
 
 def test_values_stand_in_the_order_of_the_table_whatever_the_order_given() -> None:
@@ -37,7 +40,7 @@ def test_values_stand_in_the_order_of_the_table_whatever_the_order_given() -> No
 
 
 def test_what_sql_computes_is_left_to_sql() -> None:
-    shape = shape_of(TABLE, {"id": 1}, None, dialect())
+    shape = shape_of(TABLE, {"id": 1}, None, BACKEND, dialect())
 
     assert [column.name for column in shape.columns] == ["id", "note", "at"]
 
@@ -46,7 +49,7 @@ def test_what_sql_computes_is_left_to_sql() -> None:
 def test_no_value_changes_its_column(names: list[str], count: int) -> None:
     chosen = names[:count]
     row = tuple(f"value of {name}" if name != "day" else None for name in chosen)
-    shape = shape_of(TABLE, row, chosen, dialect())
+    shape = shape_of(TABLE, row, chosen, BACKEND, dialect())
 
     (written,) = shape.driver_rows([row])
 
@@ -82,7 +85,7 @@ def test_a_generator_is_not_read_ahead() -> None:
 
     first, every = first_and_rest(rows())
     assert taken == [0]
-    written = shape_of(TABLE, first, None, dialect()).driver_rows(every)
+    written = shape_of(TABLE, first, None, BACKEND, dialect()).driver_rows(every)
     next(written)
     assert taken == [0]
     next(written)
@@ -91,6 +94,6 @@ def test_a_generator_is_not_read_ahead() -> None:
 
 def test_a_name_that_is_none_is_refused_with_what_was_probably_meant() -> None:
     with pytest.raises(QueryError, match="Did you mean 'note'"):
-        shape_of(TABLE, {"notes": 1}, None, dialect())
+        shape_of(TABLE, {"notes": 1}, None, BACKEND, dialect())
     with pytest.raises(QueryError, match="It has id, day, note, at, by_sql"):
-        shape_of(TABLE, {7: 1}, None, dialect())
+        shape_of(TABLE, {7: 1}, None, BACKEND, dialect())

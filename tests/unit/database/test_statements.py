@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.dialects.sqlite import dialect
 
-from controlroom.database.statements import executable, insert_sql, merge_sql, merge_staged, parameters_of, stage_sql
+from controlroom.database.backends import backend_for
+from controlroom.database.statements import executable, parameters_of
 from controlroom.errors import QueryError
 
 ODD = sa.Table(
@@ -20,7 +21,9 @@ ODD = sa.Table(
     sa.Column("a'b", sa.Text),
     sa.Column("é", sa.Text),
 )
-COLUMNS = tuple(ODD.columns)
+
+
+BACKEND = backend_for("sqlite://")
 
 
 def binds(statement: str) -> set[str]:
@@ -75,30 +78,4 @@ def test_a_construct_is_named_by_its_table_and_a_text_by_its_verb() -> None:
 @pytest.mark.parametrize("params", [(1,), [1], ["a"], "a", 7, [{"a": 1}, (2,)]])
 def test_positional_parameters_are_refused(params: object) -> None:
     with pytest.raises(QueryError, match="given by name"):
-        parameters_of(executable("SELECT :a")[0], params)
-
-
-def test_every_name_is_quoted_in_what_the_library_writes() -> None:
-    connection = sqlite3.connect(":memory:")
-    connection.execute(str(sa.schema.CreateTable(ODD).compile(dialect=dialect())))
-    insert, update = merge_sql(ODD, COLUMNS, COLUMNS[:1], COLUMNS[1:], dialect())
-    create, put = stage_sql("stage", COLUMNS, COLUMNS[:1], dialect())
-    staged = merge_staged("stage", ODD, COLUMNS, COLUMNS[:1], COLUMNS[1:])
-    try:
-        connection.execute(insert_sql(ODD, COLUMNS, dialect()), (1, "a", "b"))
-        assert connection.execute(insert, (1, "x", "y")).rowcount == 0
-        assert connection.execute(update, (1, "x", None)).rowcount == 1
-        assert connection.execute(update, (1, "x", None)).rowcount == 0
-        connection.execute(create)
-        connection.execute(put, (0, 1, "x", None))
-        connection.execute(put, (1, 2, "new", None))
-        connection.execute(put, (2, 1, "last", None))
-        assert connection.execute(str(staged.insert.compile(dialect=dialect()))).rowcount == 1
-        assert connection.execute(str(staged.update.compile(dialect=dialect()))).rowcount == 1
-        assert connection.execute('SELECT * FROM "odd ""table"""').fetchall() == [(1, "last", None), (2, "new", None)]
-    finally:
-        connection.close()
-
-
-def test_nothing_to_update_means_no_second_statement() -> None:
-    assert merge_sql(ODD, COLUMNS, COLUMNS[:1], (), dialect())[1] is None
+        parameters_of(executable("SELECT :a")[0], params, BACKEND)

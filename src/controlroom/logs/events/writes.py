@@ -63,7 +63,7 @@ OF_WRITES: Final = (
         "wal_refused",
         "WARNING",
         "SQLite keeps no write-ahead log for this file: readers and writers wait for each other.",
-        ("controlroom.database.sqlite",),
+        ("controlroom.database.sqlite.backend",),
         (
             Field("database", "string", "the file"),
             Field("journal_mode", "string", "what it has instead"),

@@ -8,7 +8,7 @@ import gc
 import pytest
 
 from controlroom.clock import deadline
-from controlroom.database.stopwatch import Stopwatch
+from controlroom.database.sqlite.stopwatch import Stopwatch
 from controlroom.errors import DeadlineExceededError, QueryError
 from controlroom.testing import ManualClock
 

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import JSON, Boolean, Date, DateTime, Float, Integer, Numeric, String
 from sqlalchemy.types import NullType
 
-from controlroom.database.storable import as_written, in_utc, storable, storable_parameters
+from controlroom.database.sqlite.storable import as_written, in_utc, storable, storable_parameters
 
 
 class Colour(enum.Enum):

@@ -6,7 +6,7 @@ import sqlite3
 
 import pytest
 
-from controlroom.database.meanings import leaves_commit_in_doubt, meaning_of
+from controlroom.database.sqlite.meanings import SqliteMeanings
 from controlroom.errors import (
     DatabaseError,
     DatabaseUnavailableError,
@@ -15,6 +15,7 @@ from controlroom.errors import (
     TransactionConflictError,
 )
 
+MEANINGS = SqliteMeanings()
 # The primary result codes, but for those that are no errors (OK, ROW, DONE, NOTICE, WARNING) or never leave SQLite.
 PRIMARY = {
     "ERROR": QueryError,
@@ -54,15 +55,15 @@ def error_of(
 def test_a_code_means_what_the_table_says_extended_or_not(name: str) -> None:
     code = getattr(sqlite3, f"SQLITE_{name}")
 
-    assert meaning_of(error_of(code)).kind is PRIMARY[name]
-    assert meaning_of(error_of(code | 7 << 8)).kind is PRIMARY[name]
-    assert leaves_commit_in_doubt(error_of(code)) is (name not in DEFINITE_AT_COMMIT)
+    assert MEANINGS.meaning_of(error_of(code)).kind is PRIMARY[name]
+    assert MEANINGS.meaning_of(error_of(code | 7 << 8)).kind is PRIMARY[name]
+    assert MEANINGS.leaves_commit_in_doubt(error_of(code)) is (name not in DEFINITE_AT_COMMIT)
 
 
 def test_an_unknown_code_is_an_error_and_leaves_a_commit_in_doubt() -> None:
-    assert meaning_of(error_of(99)).kind is DatabaseError
-    assert leaves_commit_in_doubt(error_of(99))
-    assert leaves_commit_in_doubt(error_of(None, "Connection closed"))
+    assert MEANINGS.meaning_of(error_of(99)).kind is DatabaseError
+    assert MEANINGS.leaves_commit_in_doubt(error_of(99))
+    assert MEANINGS.leaves_commit_in_doubt(error_of(None, "Connection closed"))
 
 
 @pytest.mark.parametrize(
@@ -76,16 +77,16 @@ def test_a_value_that_does_not_fit_is_the_datas_fault(error: object) -> None:
             error()
         except UnicodeEncodeError as raised:
             error = raised
-    assert meaning_of(error).kind is IntegrityViolationError
+    assert MEANINGS.meaning_of(error).kind is IntegrityViolationError
 
 
 def test_what_the_driver_finds_wrong_itself_is_the_programs_fault() -> None:
-    assert meaning_of(error_of(None, "Error binding parameter 1", sqlite3.ProgrammingError)).kind is QueryError
-    several = meaning_of(error_of(None, "You can only execute one statement at a time.", sqlite3.Warning))
+    assert MEANINGS.meaning_of(error_of(None, "Error binding parameter 1", sqlite3.ProgrammingError)).kind is QueryError
+    several = MEANINGS.meaning_of(error_of(None, "You can only execute one statement at a time.", sqlite3.Warning))
     assert "several statements" in several.fact
 
 
 def test_missing_control_tables_name_the_next_act() -> None:
-    meaning = meaning_of(error_of(sqlite3.SQLITE_ERROR, "no such table: controlroom_ledger"))
+    meaning = MEANINGS.meaning_of(error_of(sqlite3.SQLITE_ERROR, "no such table: controlroom_ledger"))
 
     assert "create_control_tables" in meaning.next_act

@@ -1,0 +1,1 @@
+"""SQLite: a file as a database, with one writer at a time."""
