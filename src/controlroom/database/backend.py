@@ -6,6 +6,7 @@ connection of its driver, sync or adapted by SQLAlchemy for asyncio: the code th
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -54,8 +55,8 @@ class Link(Protocol):
     def stop(self) -> None:
         """Let what follows take the time it takes."""
 
-    def cancel(self) -> None:
-        """Stop the statement that runs, and refuse those that follow, until `go_on`."""
+    def cancel(self, statement: asyncio.Future[Any] | None) -> None:
+        """Stop the statement that runs, in the task *statement*, and refuse those that follow, until `go_on`."""
 
     def go_on(self) -> None:
         """Let statements run again."""
@@ -100,8 +101,11 @@ class Backend(Protocol):
     def engine_arguments(self, *, asynchronous: bool) -> dict[str, Any]:
         """Return the arguments of ``create_engine``, its URL included."""
 
-    def attach(self, dbapi: Any, record: Any) -> None:
-        """Keep a link for a new connection. Listens to the pool's ``connect`` event, and waits for nothing there."""
+    def listen(self, engine: Any, on: Callable[..., None]) -> None:
+        """Have a link kept for each new connection of *engine*: ``on(engine, event, function)`` listens.
+
+        Nothing waits there: SQLAlchemy lets one thread at a time through the ``connect`` event at first.
+        """
 
     def link_of(self, connection: Connection) -> Link:
         """Return the link below a SQLAlchemy connection."""

@@ -31,6 +31,9 @@ class Meanings(Protocol):
     def leaves_commit_in_doubt(self, error: BaseException) -> bool:
         """Tell whether COMMIT, having raised *error*, may or may not have happened."""
 
+    def misconfigured(self, error: BaseException) -> str | None:
+        """Return what is wrong with the configuration, where *error*, of a connection that failed, shows that."""
+
     def table_of(self, error: BaseException) -> str | None:
         """Return the table that *error* names."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal, get_args
 
 from controlroom.errors import ConfigError
@@ -24,10 +24,12 @@ class Options:
     profile: Profile = "server"
     pool_size: int = 10
     pool_timeout_s: float = 30
+    commit_timeout_s: float = 15
+    idle_timeout_s: float = 300
 
     def __post_init__(self) -> None:
         """Refuse limits that nothing could meet."""
-        for name in ("statement_timeout_s", "lock_timeout_s", "pool_timeout_s"):
+        for name in (each.name for each in fields(self) if each.name.endswith("_s")):
             seconds = getattr(self, name)
             if not isinstance(seconds, int | float) or not math.isfinite(seconds) or seconds <= 0:
                 message = f"{name}={seconds!r} is not possible: give seconds, more than zero."

@@ -44,7 +44,7 @@ class Source:
         self._turns = threading.Semaphore(self.backend.pool_size)
         self._checkouts = Checkouts(self.backend.pool_size)
         self.engine: Engine = create_engine(**self.backend.engine_arguments(asynchronous=False))
-        event.listen(self.engine, "connect", self.backend.attach)
+        self.backend.listen(self.engine, event.listen)
 
     def check_out(self, work: Transaction) -> tuple[Connection, int]:
         """Return a connection for *work*, and the number to check it in with.

@@ -37,7 +37,7 @@ class AsyncSource:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._checkouts = Checkouts(self.backend.pool_size)
         self.engine: AsyncEngine = create_async_engine(**self.backend.engine_arguments(asynchronous=True))
-        event.listen(self.engine.sync_engine, "connect", self.backend.attach)
+        self.backend.listen(self.engine.sync_engine, event.listen)
 
     async def take_turn(self, work: Transaction) -> int:
         """Wait until a connection may be opened for *work*; return the number to give the turn back with.

@@ -12,6 +12,7 @@ Rules:
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -163,9 +164,9 @@ class Transaction:
         """Remember that a statement did not return its result to the caller, whether it was run or not."""
         self.swallowed = self.swallowed or error
 
-    def cancel(self) -> None:
-        """Stop the statement that runs, and those that would follow it."""
-        self._link.cancel()
+    def cancel(self, statement: asyncio.Future[Any] | None = None) -> None:
+        """Stop the statement that runs, in the task *statement*, and those that would follow it."""
+        self._link.cancel(statement)
 
     def take_back_cancellation(self) -> None:
         """Let statements run again: whoever was cancelled has stopped."""

@@ -182,7 +182,7 @@ class AsyncUnitOfWork:
         if self._awaits_rows:
             statement.cancel()  # it waits for the caller's rows, not for the database
         else:
-            self._work.cancel()
+            self._work.cancel(statement)
 
     async def _run_hooks(self) -> None:
         for hook in self._work.hooks:

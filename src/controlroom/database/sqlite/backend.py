@@ -104,11 +104,12 @@ class Sqlite:
         pool = AsyncAdaptedQueuePool if asynchronous else QueuePool
         return {"poolclass": pool, "pool_size": self.pool_size, "max_overflow": 0}
 
-    def attach(self, dbapi: Any, record: Any) -> None:
-        """Keep a link for a new connection. Listens to the pool's ``connect`` event, and waits for nothing there.
+    def listen(self, engine: Any, on: Callable[..., None]) -> None:
+        """Have a link kept for each new connection of *engine*."""
+        on(engine, "connect", self._attach)
 
-        SQLAlchemy lets one thread at a time through that event at first; `begin` may have to wait for a lock.
-        """
+    def _attach(self, dbapi: Any, record: Any) -> None:
+        """Keep a link for a new connection; `begin`, which may have to wait for a lock, sets it up."""
         record.info[KEY] = SqliteLink(dbapi, self.options.lock_timeout_s, self.options.statement_timeout_s)
 
     def _set_up(self, link: SqliteLink) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Callable
 from sqlite3 import SQLITE_BUSY, SQLITE_INTERRUPT
@@ -52,7 +53,7 @@ class SqliteLink:
         """Let what follows take the time it takes: COMMIT and ROLLBACK are never interrupted."""
         self.stopwatch.stop()
 
-    def cancel(self) -> None:
+    def cancel(self, statement: asyncio.Future[Any] | None) -> None:  # noqa: ARG002 - the progress handler stops it
         """Stop the statement that runs, and refuse those that follow, until `go_on`."""
         self.stopwatch.cancelled = True
 

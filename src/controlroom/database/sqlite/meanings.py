@@ -118,6 +118,10 @@ class SqliteMeanings:
         code = _code_of(error)
         return code is None or code in _UNDECIDED or code not in _BY_CODE
 
+    def misconfigured(self, error: BaseException) -> str | None:  # noqa: ARG002 - a path tells more: see `Sqlite`
+        """Return what is wrong with the configuration: nothing that an error of SQLite would say."""
+        return None
+
     def table_of(self, error: BaseException) -> str | None:
         """Return the table that *error* names."""
         said = self.said(error)

@@ -1,0 +1,1 @@
+"""PostgreSQL, by psycopg (sync and async) or asyncpg."""
