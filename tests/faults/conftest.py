@@ -1,0 +1,5 @@
+"""The servers that fault tests start."""
+
+from tests.servers.postgres import postgres_cluster, postgres_url
+
+__all__ = ["postgres_cluster", "postgres_url"]
