@@ -11,7 +11,14 @@ __all__ = ["compare"]
 Contender = Callable[[], object]
 
 
-def compare(title: str, contenders: Mapping[str, Contender], *, rounds: int = 9, clock: str = "cpu") -> None:
+def compare(
+    title: str,
+    contenders: Mapping[str, Contender],
+    *,
+    rounds: int = 9,
+    clock: str = "cpu",
+    before: Contender = lambda: None,
+) -> None:
     """Run each contender once a round and print the median of its ratios to the first one, with the spread.
 
     Args:
@@ -19,11 +26,13 @@ def compare(title: str, contenders: Mapping[str, Contender], *, rounds: int = 9,
         contenders: Name → the work; the first is the limit or the peer that the others are measured against.
         rounds: Rounds that count; one more is run first, to warm up.
         clock: "cpu" for processor time of this process, "wall" where waiting is the work.
+        before: Done before each of them, uncounted.
     """
     now = {"cpu": time.process_time, "wall": time.perf_counter}[clock]
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     for counted in range(-1, rounds):
         for name, work in contenders.items():
+            before()
             began = now()
             work()
             if counted >= 0:
@@ -33,4 +42,6 @@ def compare(title: str, contenders: Mapping[str, Contender], *, rounds: int = 9,
     for name, times in seconds.items():
         ratios = [one / limit for one, limit in zip(times, seconds[first], strict=True)]
         spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
-        print(f"  {name:40} {statistics.median(ratios):5.2f}   ({spread}; {statistics.median(times) * 1e3:.1f} ms)")
+        print(
+            f"  {name:40} {statistics.median(ratios):5.2f}   ({spread}; {statistics.median(times) * 1e3:.1f} ms; best of each: {min(times) / min(seconds[first]):.2f})"
+        )

@@ -30,6 +30,7 @@ __all__ = [
     "is_abandoned",
     "monotonic_s",
     "sleep",
+    "unhurried",
     "utcnow",
 ]
 
@@ -168,6 +169,16 @@ def deadline(timeout_s: float) -> Iterator[Deadline]:
 def current_deadline() -> Deadline | None:
     """Return the ambient deadline, or None where nobody set one."""
     return _ambient.get()
+
+
+@contextmanager
+def unhurried() -> Iterator[None]:
+    """Run the block without the ambient deadline: for putting in order what it was that took too long."""
+    token = _ambient.set(None)
+    try:
+        yield
+    finally:
+        _ambient.reset(token)
 
 
 def is_abandoned() -> bool:

@@ -1,5 +1,6 @@
-"""The servers that integration tests start."""
+"""The servers that integration tests start, and the databases that they share."""
 
+from tests.integration.database_colours import kind, module_database, place
 from tests.servers.postgres import postgres_cluster, postgres_url
 
-__all__ = ["postgres_cluster", "postgres_url"]
+__all__ = ["kind", "module_database", "place", "postgres_cluster", "postgres_url"]

@@ -1,16 +1,25 @@
-"""Both colours of a database behind one blocking face, so that each test is written once."""
+"""Both colours of a database behind one blocking face, and every kind of database at hand: each test is written once."""
 
 from __future__ import annotations
 
 import asyncio
 import inspect
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+import psycopg
+import pytest
 
 from controlroom.database import AsyncDatabase, Database
 
+__all__ = ["COLOURS", "KINDS", "Place", "kind", "module_database", "opened", "place"]
+
 COLOURS = ("sync", "async")
+KINDS = ("sqlite-sync", "sqlite-async", "psycopg-sync", "psycopg-async", "asyncpg")
 
 
 class Blocking:
@@ -50,12 +59,72 @@ class Blocking:
 
 @contextmanager
 def opened(colour: str, url: str, **options: Any) -> Iterator[Any]:
-    """Open a database of *colour*."""
-    if colour == "sync":
-        with Database(url, **options) as database:
-            yield database
+    """Open a database of *colour*, or of a kind that has it."""
+    if colour.endswith("async") or colour == "asyncpg":
+        with asyncio.Runner() as runner:
+            loop = runner.get_loop()
+            with Blocking(AsyncDatabase(url, **options), loop) as database:
+                yield database
         return
-    with asyncio.Runner() as runner:
-        loop = runner.get_loop()
-        with Blocking(AsyncDatabase(url, **options), loop) as database:
-            yield database
+    with Database(url, **options) as database:
+        yield database
+
+
+@dataclass(frozen=True)
+class Place:
+    """An empty database of one kind, and somebody else who looks into it."""
+
+    kind: str
+    url: str
+    at: Any
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether it is a file of SQLite's."""
+        return self.kind.startswith("sqlite")
+
+    @property
+    def is_async(self) -> bool:
+        """Whether AsyncDatabase opens it."""
+        return not self.kind.endswith("-sync")
+
+    def opened(self, **options: Any) -> Any:
+        """Open it behind a blocking face."""
+        return opened(self.kind, self.url, **options)
+
+    def look(self, sql: str) -> list[tuple[Any, ...]]:
+        """What somebody else reads there; or does: each statement commits."""
+        if isinstance(self.at, Path):
+            with closing(sqlite3.connect(self.at, isolation_level=None)) as connection:
+                return connection.execute(sql).fetchall()
+        found = self.at.execute(sql)
+        return found.fetchall() if found.description else []
+
+    def column(self, sql: str) -> list[Any]:
+        """What somebody else reads there in one column."""
+        return [value for (value,) in self.look(sql)]
+
+
+@pytest.fixture(scope="module")
+def module_database(postgres_cluster: Any) -> Iterator[tuple[Any, str, psycopg.Connection[Any]]]:
+    """A PostgreSQL database for the tests of one file: to make one takes longer than to empty it."""
+    name = postgres_cluster.new_database()
+    with psycopg.connect(postgres_cluster.url(name), autocommit=True, options="-c lock_timeout=10s") as connection:
+        yield postgres_cluster, name, connection
+    postgres_cluster.drop(name)
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    """Each kind of database in each colour that it has."""
+    return str(request.param)
+
+
+@pytest.fixture
+def place(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """An empty database of *kind*."""
+    if kind.startswith("sqlite"):
+        return Place(kind, f"sqlite:///{tmp_path / 'data.db'}", tmp_path / "data.db")
+    cluster, name, connection = request.getfixturevalue("module_database")
+    connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    return Place(kind, cluster.sqlalchemy_url(name, kind.partition("-")[0]), connection)

@@ -11,6 +11,7 @@ import ctypes
 import importlib.util
 import os
 import pwd
+import select
 import shutil
 import signal
 import socket
@@ -148,10 +149,15 @@ class Cluster:
     def kill(self) -> None:
         """Kill the postmaster and every backend with SIGKILL, as a machine that loses power does."""
         assert self._server is not None
+        self._server.send_signal(signal.SIGSTOP)  # it begets no more of them meanwhile
         children = Path(f"/proc/{self._server.pid}/task/{self._server.pid}/children").read_text().split()
-        for pid in (self._server.pid, *map(int, children)):
+        for pid in map(int, children):
             with contextlib.suppress(ProcessLookupError):
+                ending = os.pidfd_open(pid)
                 os.kill(pid, signal.SIGKILL)
+                select.select([ending], [], [], 60)  # while one of them lives, no other server starts in that folder
+                os.close(ending)
+        self._server.kill()
         self._server.wait(60)
         self._server = None
         (self.data / "postmaster.pid").unlink(missing_ok=True)

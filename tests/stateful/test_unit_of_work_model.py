@@ -7,10 +7,18 @@ from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+import psycopg
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from controlroom.database import Database, UnitOfWork
 from controlroom.errors import DoomedTransactionError, IntegrityViolationError, QueryError
@@ -18,7 +26,6 @@ from controlroom.errors import DoomedTransactionError, IntegrityViolationError, 
 KEYS = st.integers(0, 5)
 VALUES = st.sampled_from([None, "", "a", "b", 0, 1.5])
 ROWS = st.lists(st.tuples(KEYS, VALUES), max_size=6)
-TABLE = "CREATE TABLE t (id INTEGER PRIMARY KEY, v)"
 
 
 @dataclass
@@ -46,9 +53,14 @@ class Undo(Exception):
 
 
 class UnitOfWorkModel(RuleBasedStateMachine):
+    url = "sqlite://"
+    table = "CREATE TABLE t (id INTEGER PRIMARY KEY, v)"
+    refuses_after_an_error = False
+    """Whether no statement runs any more until the error has been undone."""
+
     def __init__(self) -> None:
         super().__init__()
-        self.db = Database("sqlite://")
+        self.db = Database(self.url)
         self.committed = World()
         self.now = World()
         self.levels: list[Level] = []
@@ -61,10 +73,14 @@ class UnitOfWorkModel(RuleBasedStateMachine):
     def create(self) -> None:
         self.db.create_control_tables()
         with self.db.unit_of_work() as uow:
-            uow.execute(TABLE)
+            uow.execute(self.table)
 
     def is_open(self) -> bool:
-        return self.unit is not None
+        return self.unit is not None and not (self.refuses_after_an_error and self.doomed)
+
+    def stored(self, rows: list[tuple[int, Any]]) -> list[tuple[int, Any]]:
+        """The rows, with values that the column takes."""
+        return rows
 
     @precondition(lambda self: self.unit is None)
     @rule()
@@ -76,6 +92,7 @@ class UnitOfWorkModel(RuleBasedStateMachine):
     @precondition(is_open)
     @rule(rows=ROWS)
     def upsert(self, rows: list[tuple[int, Any]]) -> None:
+        rows = self.stored(rows)
         latest = dict(rows)
         inserted = len(latest.keys() - self.now.rows.keys())
         # By type as well: SQLite tells 0 from "" and None; Python's 0 == 0.0 does not occur in VALUES.
@@ -89,7 +106,7 @@ class UnitOfWorkModel(RuleBasedStateMachine):
     @precondition(is_open)
     @rule(rows=ROWS)
     def insert(self, rows: list[tuple[int, Any]]) -> None:
-        refused = None
+        refused, rows = None, self.stored(rows)
         for index, (key, value) in enumerate(rows):
             if key in self.now.rows:
                 refused = index
@@ -109,7 +126,7 @@ class UnitOfWorkModel(RuleBasedStateMachine):
         gone = self.unit.execute("DELETE FROM t WHERE id = :id", {"id": key}).rowcount
         assert gone == (self.now.rows.pop(key, self) is not self)
 
-    @precondition(lambda self: self.levels)
+    @precondition(lambda self: self.levels and self.is_open())
     @rule()
     def swallow(self) -> None:
         with pytest.raises(QueryError):
@@ -215,3 +232,26 @@ class UnitOfWorkModel(RuleBasedStateMachine):
 
 TestUnitOfWork = UnitOfWorkModel.TestCase
 TestUnitOfWork.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)
+
+
+@pytest.mark.integration
+def test_a_unit_of_work_on_postgresql_is_the_same(postgres_cluster: Any) -> None:
+    name = postgres_cluster.new_database()
+    with psycopg.connect(postgres_cluster.url(name), autocommit=True) as connection:
+
+        class PostgresModel(UnitOfWorkModel):
+            url = postgres_cluster.sqlalchemy_url(name)
+            table = "CREATE TABLE t (id integer PRIMARY KEY, v text)"
+            refuses_after_an_error = True
+
+            def __init__(self) -> None:
+                connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+                super().__init__()
+
+            def stored(self, rows: list[tuple[int, Any]]) -> list[tuple[int, Any]]:
+                return [(key, None if value is None else str(value)) for key, value in rows]
+
+        run_state_machine_as_test(
+            PostgresModel, settings=settings(max_examples=10, stateful_step_count=40, deadline=None)
+        )
+    postgres_cluster.drop(name)

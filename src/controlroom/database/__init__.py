@@ -13,45 +13,78 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from controlroom.database.claims import Claim
 from controlroom.database.database import Database
+from controlroom.database.identifiers import Identifier, Sql, Statement, identifier, sql
+from controlroom.database.lease_rows import Hold
+from controlroom.database.leases import Lease
 from controlroom.database.marks import Checkpoints, Watermarks
-from controlroom.database.tables import ColumnInfo, Columns, TableInfo
+from controlroom.database.metadata import (
+    ColumnInfo,
+    Columns,
+    ForeignKeyInfo,
+    IndexInfo,
+    LockInfo,
+    TableFacts,
+    TableInfo,
+)
+from controlroom.database.outbox import Message, Outbox
+from controlroom.database.pruning import Pruned
+from controlroom.database.relaying import Relayed
 from controlroom.database.unit_of_work import Savepoint, UnitOfWork
 from controlroom.database.writes import WriteCount
 
 if TYPE_CHECKING:
     from controlroom.database.database_async import AsyncDatabase
-    from controlroom.database.unit_of_work_async import (
-        AsyncCheckpoints,
-        AsyncSavepoint,
-        AsyncUnitOfWork,
-        AsyncWatermarks,
-    )
+    from controlroom.database.leases_async import AsyncLease
+    from controlroom.database.marks_async import AsyncCheckpoints, AsyncWatermarks
+    from controlroom.database.outbox_async import AsyncOutbox
+    from controlroom.database.unit_of_work_async import AsyncSavepoint, AsyncUnitOfWork
 
 __all__ = [
     "AsyncCheckpoints",
     "AsyncDatabase",
+    "AsyncLease",
+    "AsyncOutbox",
     "AsyncSavepoint",
     "AsyncUnitOfWork",
     "AsyncWatermarks",
     "Checkpoints",
+    "Claim",
     "ColumnInfo",
     "Columns",
     "Database",
+    "ForeignKeyInfo",
+    "Hold",
+    "Identifier",
+    "IndexInfo",
+    "Lease",
+    "LockInfo",
+    "Message",
+    "Outbox",
+    "Pruned",
+    "Relayed",
     "Savepoint",
+    "Sql",
+    "Statement",
+    "TableFacts",
     "TableInfo",
     "UnitOfWork",
     "Watermarks",
     "WriteCount",
+    "identifier",
+    "sql",
 ]
 
 # On first use: SQLAlchemy's asyncio extension loads the whole ORM, half of what this import would cost.
 _ASYNC_HOMES = {
-    "AsyncCheckpoints": "unit_of_work_async",
+    "AsyncCheckpoints": "marks_async",
     "AsyncDatabase": "database_async",
+    "AsyncLease": "leases_async",
+    "AsyncOutbox": "outbox_async",
     "AsyncSavepoint": "unit_of_work_async",
     "AsyncUnitOfWork": "unit_of_work_async",
-    "AsyncWatermarks": "unit_of_work_async",
+    "AsyncWatermarks": "marks_async",
 }
 
 

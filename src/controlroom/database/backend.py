@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sqlalchemy import URL, Column, Connection, Dialect, Table, UpdateBase
+from sqlalchemy import URL, Column, ColumnElement, Connection, Dialect, Table, UpdateBase
 from sqlalchemy.types import TypeEngine
 
 from controlroom.database.meanings import Meanings
@@ -27,11 +27,33 @@ __all__ = ["Backend", "Link"]
 class Link(Protocol):
     """One connection of the driver, and what was set on it last."""
 
+    def has_committed(self) -> bool | None:
+        """Tell whether a COMMIT that was interrupted has happened; None where nobody here knows."""
+
     def run(self, sql: str) -> Any:
         """Execute *sql*, which the caller of the package did not write; return its first value."""
 
     def is_open(self) -> bool:
         """Tell whether a transaction is open on it, failed or not; a closed connection has none."""
+
+    @property
+    def status_query(self) -> str | None:
+        """What a person asks the server about ``{xid}`` after a COMMIT without an answer; None where it cannot say."""
+
+    @property
+    def pid(self) -> int | None:
+        """The server's process that had the transaction, as far as `take_evidence` found out; None where there is none."""
+
+    @property
+    def xid(self) -> str | None:
+        """The server's number of the transaction, as far as `take_evidence` found out; None where there is none."""
+
+    def take_evidence(self) -> None:
+        """Find out what a COMMIT that nobody answers can be settled with. Nothing is committed by that.
+
+        Raises:
+            Exception: The driver's own: COMMIT was not sent, the unit is rolled back.
+        """
 
     def commit(self) -> None:
         """COMMIT, within a limit of time.
@@ -84,6 +106,10 @@ class Backend(Protocol):
         """Whether a forked child cannot open it again."""
 
     @property
+    def belongs_to_one_loop(self) -> bool:
+        """Whether connections of one event loop are of no use in another."""
+
+    @property
     def serializes_writers(self) -> bool:
         """Whether a second write unit of the same thread would wait for the first."""
 
@@ -112,6 +138,15 @@ class Backend(Protocol):
 
     def begin(self, link: Any, *, read_only: bool, isolation: str | None) -> None:
         """Begin a transaction within the limits of time."""
+
+    def now_s(self) -> ColumnElement[float]:
+        """Return the server's own time, seconds since 1970, as it is when a statement looks."""
+
+    def may_begin_again(self, link: Any) -> bool:
+        """Whether BEGIN, which failed, may be said on another connection: *link* was lost, and nothing had begun on it."""
+
+    def end_session(self, work: Transaction, pid: int, xid: str) -> bool:
+        """End the session *pid*, if it still has the transaction *xid*; tell whether it had."""
 
     def why_it_cannot_open(self, error: BaseException) -> str | None:
         """Return what is wrong with the configuration, where *error*, of a connection that failed, shows that."""

@@ -30,6 +30,10 @@ def backend_for(url: str | URL, **options: Any) -> Backend:
         raise ConfigError(message) from None  # its text may show the whole URL, password included
     if parsed.password:
         register_secret(str(parsed.password))
+    if (hidden := parsed.query.get("sslpassword")) is not None:
+        register_secret(hidden if isinstance(hidden, str) else hidden[0])
+    if parsed.drivername.split("+")[0] == "postgres":  # as libpq takes it, and hosts of databases hand it out
+        parsed = parsed.set(drivername=parsed.drivername.replace("postgres", "postgresql", 1))
     open_backend = _BACKENDS.get(parsed.get_backend_name())
     if open_backend is None:
         message = (
@@ -46,6 +50,10 @@ def _sqlite(url: URL, options: Options) -> Backend:
 
     require_a_place(url)
     require_known_parameters(url)
+    for name in ("password", "tls"):
+        if getattr(options, name) is not None:
+            message = f"The argument {name} is for servers; SQLite opens a file. Nothing was opened. Leave it out."
+            raise ConfigError(message)
     return Sqlite(url, options)
 
 
@@ -55,14 +63,27 @@ def _postgres(url: URL, options: Options) -> Backend:
     return Postgres(url, options)
 
 
-_BACKENDS: Final[dict[str, Callable[[URL, Options], Backend]]] = {"sqlite": _sqlite, "postgresql": _postgres}
+def _mysql(url: URL, options: Options) -> Backend:
+    from controlroom.database.mysql.backend import Mysql  # noqa: PLC0415 - each database loads its own
+
+    return Mysql(url, options)
+
+
+_BACKENDS: Final[dict[str, Callable[[URL, Options], Backend]]] = {
+    "sqlite": _sqlite,
+    "postgresql": _postgres,
+    "mysql": _mysql,
+    "mariadb": _mysql,
+}
 
 
 def not_connected(error: BaseException, backend: Backend) -> BaseException:
     """Return *error*, raised while a connection was opened, as one of ours."""
     ours = translated(error, Situation(f"opening {backend.title}", "connect"), backend.meanings)
     if (why := backend.why_it_cannot_open(error)) is not None:
-        message = f"The database cannot be opened: {why}. Nothing was begun. Create it, or correct the URL."
-        ours = ConfigError(message)
-        ours.__cause__ = error
+        message = (
+            f"The database cannot be opened: {why}. Nothing was begun. Create it, or correct the URL or the arguments."
+        )
+        cause, ours = ours, ConfigError(message)
+        ours.__cause__ = cause  # with its SQLSTATE: a refused password may have been rotated meanwhile
     return ours

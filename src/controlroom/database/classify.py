@@ -1,7 +1,7 @@
 """SQLAlchemy's and the driver's exceptions as ours: the fact, the state left behind, the next act.
 
-No message here shows a row: constraint texts of the database name tables and columns only, parameters are hidden by the
-engine (``hide_parameters``), and what a column type says about a value it cannot convert is left out, cause included.
+No message here shows a row, nor does a cause: see `controlroom.database.stand_ins`. What a column type says about a value
+that it cannot convert is left out altogether.
 """
 
 from __future__ import annotations
@@ -9,12 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal, NoReturn
 
 from sqlalchemy import exc
 
-from controlroom.database.meanings import Meaning, Meanings
+from controlroom.database.evidence import NO_EVIDENCE, Evidence
+from controlroom.database.meanings import Facts, Meaning, Meanings
+from controlroom.database.stand_ins import without_values
 from controlroom.errors import (
     CommitInDoubtError,
     ControlRoomError,
@@ -23,14 +25,15 @@ from controlroom.errors import (
     QueryError,
 )
 
-__all__ = ["Situation", "converting", "reraise", "translated"]
+__all__ = ["Situation", "converting", "forget_what_was_handled", "reraise", "translated"]
 
-Phase = Literal["connect", "begin", "statement", "commit"]
+Phase = Literal["connect", "begin", "statement", "ending", "commit"]
 
 _STATES: Final[dict[Phase, str]] = {
     "connect": "Nothing was begun.",
     "begin": "Nothing was begun.",
     "statement": "Its unit of work can only be rolled back.",
+    "ending": "The whole unit was rolled back.",
     "commit": "The whole unit was rolled back.",
 }
 _ONLY_READS: Final = Meaning(QueryError, "this unit only reads", "Open it without read_only=True in order to write.")
@@ -41,7 +44,7 @@ _MISSING_PARAMETER = re.compile(r"A value is required for bind parameter '(?P<na
 class Situation:
     """Where an error was raised: *what* was being done in which *phase*, to which table and row.
 
-    *token* is the ledger key that was claimed, if one was: its row tells whether a COMMIT in doubt happened.
+    *evidence* is what a COMMIT in doubt can be settled with.
     """
 
     what: str
@@ -49,11 +52,11 @@ class Situation:
     table: str | None = None
     row_index: int | None = None
     read_only: bool = False
-    token: str | None = None
+    evidence: Evidence = NO_EVIDENCE
 
 
 def translated(error: BaseException, situation: Situation, meanings: Meanings) -> BaseException:
-    """Return *error* as one of ours, with itself as the cause; as it is where it is ours or not the database's."""
+    """Return *error* as one of ours, with its stand-in as the cause; as it is where it is ours or not the database's."""
     if isinstance(error, ControlRoomError):
         return error
     origin = meanings.driver_error(error)
@@ -65,15 +68,25 @@ def translated(error: BaseException, situation: Situation, meanings: Meanings) -
         ours = _from_sqlalchemy(error, situation)
     else:
         return error
-    ours.__cause__ = error
+    ours.__cause__ = without_values(error, meanings)
     return ours
 
 
 def reraise(error: BaseException, ours: BaseException) -> NoReturn:
     """Raise *ours*, the translation of *error*, with the cause that it was given; *error* itself where they are one."""
     if ours is error:
+        forget_what_was_handled(error)
         raise error
-    raise ours from ours.__cause__
+    try:
+        raise ours from ours.__cause__
+    finally:
+        ours.__context__ = None  # Python puts there what is being handled: *error*, which may show a row
+
+
+def forget_what_was_handled(error: BaseException) -> None:
+    """Drop the exception during which *error* of ours was raised ``from None``: nothing prints it, but it may hold a row."""
+    if isinstance(error, ControlRoomError) and error.__suppress_context__:
+        error.__context__ = None
 
 
 @contextmanager
@@ -90,22 +103,32 @@ def converting() -> Iterator[None]:
 
 
 def _from_the_driver(origin: BaseException, situation: Situation, meanings: Meanings) -> DatabaseError:
-    said = meanings.said(origin)
+    said, facts = meanings.said(origin), meanings.facts_of(origin)
     if situation.phase == "commit" and meanings.leaves_commit_in_doubt(origin):
-        return _in_doubt(said, situation)
+        return _in_doubt(said, facts, situation)
     meaning = meanings.meaning_of(origin)
     if situation.read_only and meanings.refused_write(origin):
         meaning = _ONLY_READS
-    message = f"{_subject(situation)}: {meaning.fact} ({said}). {_STATES[situation.phase]} {meaning.next_act}"
-    return meaning.kind(message, table=meanings.table_of(origin) or situation.table, row_index=situation.row_index)
+    row_index = facts.row if situation.row_index is None else situation.row_index
+    subject = _subject(replace(situation, row_index=row_index))
+    message = f"{subject}: {meaning.fact} ({said}). {_STATES[situation.phase]} {meaning.next_act}"
+    return meaning.kind(
+        message,
+        sqlstate=facts.sqlstate,
+        table=facts.table or situation.table,
+        column=facts.column,
+        constraint=facts.constraint,
+        row_index=row_index,
+    )
 
 
-def _in_doubt(said: str, situation: Situation) -> CommitInDoubtError:
+def _in_doubt(said: str, facts: Facts, situation: Situation) -> CommitInDoubtError:
     message = (
         f"{_subject(situation)}: no clear answer ({said}). The unit may or may not have committed. "
-        "Look before repeating it; db.transact(fn, key=…) finds out by itself."
+        f"Look before repeating it: {situation.evidence.how_to_settle()}"
     )
-    return CommitInDoubtError(message, token=situation.token)
+    token, pid, xid, _ = situation.evidence
+    return CommitInDoubtError(message, token=token, pid=pid, xid=xid, sqlstate=facts.sqlstate)
 
 
 def _from_a_type(error: exc.StatementError, situation: Situation) -> DatabaseError:

@@ -1,8 +1,8 @@
 """How a unit of work ends: committed, rolled back, or in doubt; never anything in between. Pure: steps are data.
 
 An answer to COMMIT is either success, a refusal (the transaction is then rolled back) or neither. Whoever is interrupted
-during COMMIT, by Ctrl-C or by a cancelled task, learns the outcome as well: the driver is asked whether the transaction
-is still open, and only if it is, it is rolled back.
+during COMMIT, by Ctrl-C or by a cancelled task, learns the outcome as well: the connection is asked, and where it does
+not know either, the unit is in doubt.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from controlroom.policy.flow import Flow, StepFailed
 
 __all__ = [
     "Abandon",
-    "AskWhetherOpen",
+    "AskWhetherCommitted",
     "Commit",
     "Ended",
     "Outcome",
@@ -47,8 +47,8 @@ class Commit:
 
 
 @dataclass(frozen=True, slots=True)
-class AskWhetherOpen:
-    """Ask the driver whether the transaction is still open."""
+class AskWhetherCommitted:
+    """Ask the connection whether an interrupted COMMIT has happened; None where it does not know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Abandon:
     """Close the connection for good: nobody may use it for something else."""
 
 
-Step = Commit | AskWhetherOpen | RollBack | Abandon
+Step = Commit | AskWhetherCommitted | RollBack | Abandon
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +110,19 @@ def _after_a_commit_that_failed(error: BaseException) -> Flow[Step, Ended]:
     if isinstance(error, CommitInDoubtError):
         yield Abandon()
         return Ended(Outcome.IN_DOUBT, error)
-    refused = isinstance(error, ControlRoomError)
-    if refused or (yield AskWhetherOpen()):
+    if isinstance(error, ControlRoomError):  # refused
+        yield RollBack(type(error).__name__)
+        return Ended(Outcome.ROLLED_BACK, error)
+    has_committed = yield AskWhetherCommitted()
+    if has_committed is None:
+        yield Abandon()
+        ended = Ended(Outcome.IN_DOUBT, error)
+    elif has_committed:
+        ended = Ended(Outcome.COMMITTED, error)
+    else:
         yield RollBack(type(error).__name__)
         ended = Ended(Outcome.ROLLED_BACK, error)
-    else:
-        ended = Ended(Outcome.COMMITTED, error)
-    if not refused:
-        told(error, ended)
+    told(error, ended)
     return ended
 
 

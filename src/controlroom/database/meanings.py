@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from controlroom.errors import DatabaseError
 
-__all__ = ["Meaning", "Meanings"]
+__all__ = ["Facts", "Meaning", "Meanings", "Phrases"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +19,36 @@ class Meaning:
     kind: type[DatabaseError]
     fact: str
     next_act: str
+
+
+class Facts(NamedTuple):
+    """What an error names, and no more: never what stands in a row.
+
+    *row* is the place of the row that was refused, counted from 0, among those that the failed statement was given.
+    """
+
+    sqlstate: str | None = None
+    table: str | None = None
+    column: str | None = None
+    constraint: str | None = None
+    row: int | None = None
+
+
+class Phrases:
+    """What a server may be quoted with: texts that name things, not what stands in them.
+
+    Any text of a server may hold a value, those of triggers too; so what may be shown is listed, and not what may not.
+    """
+
+    def __init__(self, patterns: Iterable[str]) -> None:
+        self._patterns = [re.compile(each) for each in patterns]
+
+    def in_(self, text: str) -> str | None:
+        """Return *text* where it is one of them, or its named groups, which are what may be shown; None where it is none."""
+        for pattern in self._patterns:
+            if match := pattern.fullmatch(text):
+                return " … ".join(filter(None, match.groupdict().values())) or text
+        return None
 
 
 class Meanings(Protocol):
@@ -34,11 +66,14 @@ class Meanings(Protocol):
     def misconfigured(self, error: BaseException) -> str | None:
         """Return what is wrong with the configuration, where *error*, of a connection that failed, shows that."""
 
-    def table_of(self, error: BaseException) -> str | None:
-        """Return the table that *error* names."""
+    def facts_of(self, error: BaseException) -> Facts:
+        """Return what *error* names."""
 
     def refused_write(self, error: BaseException) -> bool:
         """Tell whether *error* says that a unit that only reads tried to write."""
 
     def said(self, error: BaseException) -> str:
         """Return the text of *error*, without any value of a row."""
+
+    def stand_in(self, error: BaseException) -> BaseException:
+        """Return an exception of the class of *error*, a driver's, that holds what `said` and `facts_of` do, and no more."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Literal, get_args
 
+from controlroom.database.credentials import Credentials, Password
+from controlroom.database.tls import Tls, TlsChoice
 from controlroom.errors import ConfigError
 
 __all__ = ["Isolation", "Options", "Profile", "checked_isolation"]
@@ -26,9 +28,14 @@ class Options:
     pool_timeout_s: float = 30
     commit_timeout_s: float = 15
     idle_timeout_s: float = 300
+    connect_timeout_s: float = 10
+    password: Password | None = field(default=None, repr=False)
+    tls: TlsChoice | None = None
+    credentials: Credentials | None = field(init=False, repr=False, compare=False, default=None)
+    encryption: Tls | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        """Refuse limits that nothing could meet."""
+        """Refuse limits that nothing could meet, and read what can be given in several forms."""
         for name in (each.name for each in fields(self) if each.name.endswith("_s")):
             seconds = getattr(self, name)
             if not isinstance(seconds, int | float) or not math.isfinite(seconds) or seconds <= 0:
@@ -40,6 +47,13 @@ class Options:
         if self.pool_size < 1:
             message = f"pool_size={self.pool_size!r} is not possible: give the number of connections, 1 or more."
             raise ConfigError(message)
+        if not isinstance(self.application_name, str | None):
+            message = f"application_name={self.application_name!r} is not possible: give a text, or None."
+            raise ConfigError(message)
+        if self.password is not None:
+            object.__setattr__(self, "credentials", Credentials(self.password))  # frozen, and this is still __init__
+        if self.tls is not None:
+            object.__setattr__(self, "encryption", Tls.from_choice(self.tls))  # as above
 
 
 def checked_isolation(isolation: str | None) -> str | None:

@@ -60,6 +60,7 @@ def _replaced(unit: Unit, table: Table, name: str, before: str | None, after: st
     values = {"value": after, "updated_at": clock.utcnow().isoformat()}
     if before is None:
         statement = unit._work.backend.insert_unless_there(table, {"name": name, **values})  # noqa: SLF001 - one floor, two files
-        return unit.execute(statement).rowcount == 1
+        # psycopg's cursor forgets the count when it is closed, which SQLAlchemy does for an INSERT.
+        return unit.execute(statement.execution_options(preserve_rowcount=True)).rowcount == 1
     seen = (table.c.name == name) & (table.c.value == before)
     return unit.execute(update(table).where(seen).values(**values)).rowcount == 1

@@ -8,19 +8,26 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, NoReturn, cast
 
 from sqlalchemy import Column, Dialect, Row, Table
 from sqlalchemy.sql.schema import CallableColumnDefault, ScalarElementColumnDefault
 
 from controlroom.database.backend import Backend
-from controlroom.errors import IntegrityViolationError, QueryError
+from controlroom.errors import DatabaseError, IntegrityViolationError, QueryError
 
-__all__ = ["CountedRows", "RowShape", "first_and_rest", "shape_of"]
+__all__ = ["CountedRows", "DriverRow", "RowShape", "as_it_is", "column_of", "first_and_rest", "shape_of"]
 
 DriverRow = tuple[Any, ...]
+
+
+def as_it_is(value: Any) -> Any:
+    """Return *value*: the converter of a column whose values the driver takes as they are. It is never called for rows."""
+    return value
 
 
 class CountedRows(list[DriverRow]):
@@ -52,23 +59,61 @@ class RowShape:
     fillers: tuple[Callable[[], Any] | None, ...]
     chosen: bool
 
-    def driver_rows(self, rows: Iterable[Any]) -> Iterator[DriverRow]:
-        """Yield each row as the driver takes it.
+    def driver_rows(self, rows: Iterable[Any], start: int = 0) -> Iterator[DriverRow]:
+        """Yield each row as the driver takes it; the first one has the index *start*.
 
         Raises:
             QueryError: A row has other columns than the first, or a value has a type that its column does not take.
             IntegrityViolationError: A value cannot be converted.
         """
-        converters, fills = self.converters, any(self.fillers)
-        for index, row in enumerate(rows):
-            values = self._values(row, index)
+        picked = enumerate(self._picked(rows, start), start)
+        converters = [(place, each) for place, each in enumerate(self.converters) if each is not as_it_is]
+        fills = any(self.fillers)
+        if not converters and not fills:
+            for _, values in picked:
+                yield values
+            return
+        for index, values in picked:
+            converted = list(values)
             try:
-                converted = tuple([convert(value) for convert, value in zip(converters, values, strict=True)])
+                for place, convert in converters:
+                    converted[place] = convert(converted[place])
             except Exception as error:  # noqa: BLE001 - column types may raise anything, with the value in the text
                 self._unconvertible(values, index, type(error))
-            yield self._filled(converted) if fills else converted
+            yield self._filled(converted) if fills else tuple(converted)
 
-    def _filled(self, converted: DriverRow) -> DriverRow:
+    def ready(self, rows: list[Any], start: int) -> list[DriverRow]:
+        """Return what `driver_rows` yields for *rows*; at once where they are as the driver takes them."""
+        if any(self.fillers) or any(each is not as_it_is for each in self.converters):
+            return list(self.driver_rows(rows, start))
+        kinds, width = set(map(type, rows)), len(self.names)
+        whole = self.chosen or set(map(len, rows)) == {width}
+        if kinds == {tuple} and self.chosen and self.places == tuple(range(width)) and set(map(len, rows)) == {width}:
+            return rows
+        if kinds == {dict} and whole and width > 1:
+            with suppress(KeyError):  # a row has other columns: it is named below
+                return list(map(itemgetter(*self.names), rows))
+        return list(self.driver_rows(rows, start))
+
+    def _picked(self, rows: Iterable[Any], start: int) -> Iterator[DriverRow]:
+        """Yield the values of each row in the order of the columns: at once for the usual kinds of rows."""
+        width, pick = len(self.names), itemgetter(*self.names)
+        dicts, tuples = width > 1, self.chosen and self.places == tuple(range(width))
+        exact = not self.chosen
+        for index, row in enumerate(rows, start):
+            kind = type(row)
+            if dicts and kind is dict and (not exact or len(row) == width):
+                try:
+                    values = pick(row)
+                except KeyError:
+                    values = self._values(row, index)  # which says what is missing
+                yield values
+            elif tuples and kind is tuple and len(row) == width:
+                yield row
+            else:
+                yield tuple(self._values(row, index))
+
+    def _filled(self, converted: Sequence[Any]) -> DriverRow:
         given = iter(converted)
         return tuple([next(given) if fill is None else fill() for fill in self.fillers])
 
@@ -101,13 +146,23 @@ class RowShape:
 
     def _unconvertible(self, values: Sequence[Any], index: int, raised: type[Exception]) -> NoReturn:
         culprit = next((place for place, value in enumerate(values) if not _converts(self.converters[place], value)), 0)
+        raise self.unstorable(self.given[culprit], values[culprit], index, raised) from None
+
+    def unstorable(
+        self, column: Column[Any] | None, value: Any, index: int, raised: type[BaseException]
+    ) -> DatabaseError:
+        """Return the error for a *value* that *column* cannot take; without a column where nobody knows which it was.
+
+        What was *raised* for it is not its cause: its text would show the value.
+        """
         kind = QueryError if issubclass(raised, TypeError) else IntegrityViolationError
+        what = "one of its values" if column is None else f"the value of {column.name} (a {type(value).__name__})"
+        taken_by = "by its column" if column is None else f"as {column.type!r}"
         message = (
-            f"{self.table.name}, row {index}: the value of {self.names[culprit]} (a {type(values[culprit]).__name__}) "
-            f"cannot be stored as {self.given[culprit].type!r}. Its unit of work can only be rolled back. "
-            "Convert it first, or set the row aside."
+            f"{self.table.name}, row {index}: {what} cannot be stored {taken_by}. Its unit of work can only be rolled "
+            "back. Convert it first, or set the row aside."
         )
-        raise kind(message, table=self.table.name, row_index=index) from None  # the cause's text would show the value
+        return kind(message, table=self.table.name, column=column.name if column is not None else None, row_index=index)
 
 
 def _converts(convert: Callable[[Any], Any], value: Any) -> bool:
@@ -160,9 +215,12 @@ def _shape(table: Table, names: tuple[str, ...], chosen: bool, backend: Backend,
     if len(set(given)) != len(names) or not names:
         message = f"{table.name}: columns={list(names)} names none, or one twice. Nothing was run."
         raise QueryError(message, table=table.name)
-    fillers = {each: _filler(each, backend, dialect) for each in table.columns if each not in given}
-    written = tuple(each for each in table.columns if each in given or fillers[each] is not None)
-    places = tuple(sorted(range(len(given)), key=lambda place: written.index(given[place])))
+    # By hash, never by ==, which makes SQL of two columns.
+    ours = frozenset(given)
+    fillers = {each: _filler(each, backend, dialect) for each in table.columns if each not in ours}
+    written = tuple(each for each in table.columns if each in ours or fillers[each] is not None)
+    order = {each: place for place, each in enumerate(written)}
+    places = tuple(sorted(range(len(given)), key=lambda place: order[given[place]]))
     return RowShape(
         table=table,
         columns=written,
@@ -170,7 +228,7 @@ def _shape(table: Table, names: tuple[str, ...], chosen: bool, backend: Backend,
         names=tuple(names[place] for place in places),
         places=places,
         converters=tuple(backend.converter(given[place], dialect) for place in places),
-        fillers=tuple(None if each in given else fillers[each] for each in written),
+        fillers=tuple(None if each in ours else fillers[each] for each in written),
         chosen=chosen,
     )
 

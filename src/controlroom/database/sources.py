@@ -19,8 +19,8 @@ from controlroom.errors import ConfigError, QueryError
 
 __all__ = ["Source", "closed", "left_behind"]
 
-# Engines of a parent process, kept for ever: to close a SQLite connection that crossed fork() is as wrong as to use it
-# (sqlite.org/howtocorrupt.html, 2.6).
+# Engines of a parent process, kept for ever: to close a connection that crossed fork() is as wrong as to use it. SQLite
+# loses its locks (sqlite.org/howtocorrupt.html, 2.6), and a server would be told goodbye in the parent's name.
 left_behind: list[object] = []
 
 
@@ -82,13 +82,19 @@ class Source:
         still_out = self._checkouts.remove(number)
         self._turns.release()
         if self._closed and not still_out:
-            self.engine.dispose()
+            self._dispose()
 
     def close(self) -> None:
         """Let nobody begin any more, and close every connection: at once, or when the last unit has ended."""
         self._closed = True
         if not len(self._checkouts):
+            self._dispose()
+
+    def _dispose(self) -> None:
+        if self._process == os.getpid():
             self.engine.dispose()
+        else:
+            left_behind.append(self.engine)
 
     def _start_again_after_fork(self) -> None:
         if self.backend.belongs_to_one_process:

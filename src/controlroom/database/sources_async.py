@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import AsyncGenerator
+from typing import Any
 
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -35,6 +37,7 @@ class AsyncSource:
     def _start(self) -> None:
         self._process = os.getpid()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._farewell: AsyncGenerator[None, None] | None = None
         self._checkouts = Checkouts(self.backend.pool_size)
         self.engine: AsyncEngine = create_async_engine(**self.backend.engine_arguments(asynchronous=True))
         self.backend.listen(self.engine.sync_engine, event.listen)
@@ -51,7 +54,7 @@ class AsyncSource:
             raise closed()
         if self._process != os.getpid():
             self._start_again_after_fork()
-        self._settle_in(asyncio.get_running_loop())
+        await self._settle_in(asyncio.get_running_loop())
         task = asyncio.current_task()
         if self.backend.serializes_writers and not work.read_only:
             self._checkouts.require_no_write_unit_of(task)
@@ -74,7 +77,7 @@ class AsyncSource:
         except TimeoutError:
             raise self._checkouts.exhausted(clock.monotonic_s() - began_s) from None
 
-    def _settle_in(self, loop: asyncio.AbstractEventLoop) -> None:
+    async def _settle_in(self, loop: asyncio.AbstractEventLoop) -> None:
         """Serve one loop after the other (two calls of ``asyncio.run``), never two at once."""
         if loop is self._loop:
             return
@@ -84,8 +87,14 @@ class AsyncSource:
                 "or end the units of the other first."
             )
             raise QueryError(message)
+        if self._loop is not None and self.backend.belongs_to_one_loop:
+            self._leave_behind()
+            self._start()
         self._loop = loop
         self._turns = asyncio.Semaphore(self.backend.pool_size)
+        if self.backend.belongs_to_one_loop:
+            self._farewell = _disposed_with_the_loop(self.engine)
+            await anext(self._farewell)  # from now on the loop knows it; nothing is waited for
 
     async def connect(self) -> AsyncConnection:
         """Return a connection; take a turn first."""
@@ -99,17 +108,47 @@ class AsyncSource:
         still_out = self._checkouts.remove(number)
         self._turns.release()
         if self._closed and not still_out:
-            await self.engine.dispose()
+            await self._dispose()
 
     async def close(self) -> None:
         """Let nobody begin any more, and close every connection: at once, or when the last unit has ended."""
         self._closed = True
         if not len(self._checkouts):
+            await self._dispose()
+
+    async def _dispose(self) -> None:
+        is_ours = self._process == os.getpid()
+        elsewhere = self.backend.belongs_to_one_loop and self._loop not in (None, asyncio.get_running_loop())
+        if not is_ours or elsewhere:
+            self._leave_behind()
+        elif self._farewell is not None:
+            await self._farewell.aclose()
+        else:
             await self.engine.dispose()
 
     def _start_again_after_fork(self) -> None:
         if self.backend.belongs_to_one_process:
             message = "This in-memory database belongs to the parent process. Nothing was run. Use a file."
             raise ConfigError(message)
-        left_behind.append(self.engine)
+        self._leave_behind()
         self._start()
+
+    def _leave_behind(self) -> None:
+        """Keep what nobody can close any more: unless it was closed, with its loop."""
+        if not self._is_over(self._farewell):
+            left_behind.append((self.engine, self._farewell))
+
+    @staticmethod
+    def _is_over(farewell: Any) -> bool:
+        return farewell is not None and farewell.ag_frame is None
+
+
+async def _disposed_with_the_loop(engine: AsyncEngine) -> AsyncGenerator[None, None]:
+    """Close the connections with their loop: whoever closes one runs its async generators to their end first.
+
+    ``asyncio.run`` does so (``loop.shutdown_asyncgens``); later, nobody could say goodbye to the server any more.
+    """
+    try:
+        yield
+    finally:
+        await engine.dispose()

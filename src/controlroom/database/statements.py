@@ -5,33 +5,40 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Final, cast
+from typing import Any
 
-from sqlalchemy import BindParameter, Executable, Insert, Table, TextClause, Update, text
+from sqlalchemy import DDL, BindParameter, Executable, Insert, Table, TextClause, Update, text
 from sqlalchemy.sql.visitors import iterate
 
 from controlroom.database.backend import Backend
+from controlroom.database.grammar import POSTGRESQL, STANDARD, Grammar, Kind
+from controlroom.database.identifiers import Sql, rendered
+from controlroom.database.refusals import refusal_of
 from controlroom.errors import QueryError
 
 __all__ = ["executable", "parameters_of"]
 
-_TRANSACTION_CONTROL: Final = {"BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"}
-# What the database reads as one piece: a colon inside it is no parameter.
-_OPAQUE = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/", re.DOTALL)
-_COMMENTS = re.compile(r"(?:\s+|--[^\n]*(?:\n|$)|/\*.*?\*/)*", re.DOTALL)
+_WORDS = re.compile(r"\w[\w$]*|;")
+_COLONS = re.compile(r"\\:|::")
+# Their bodies hold statements, semicolons included: SQLite's triggers, and routines that are written out in SQL.
+_WITH_BODY = re.compile(r"CREATE (?:OR REPLACE )?(?:TEMP |TEMPORARY )?(?:TRIGGER|FUNCTION|PROCEDURE)\b")
 
 
-def executable(statement: Any) -> tuple[Executable, str]:
+def executable(statement: Any, grammar: Grammar = STANDARD) -> tuple[Executable, str]:
     """Return *statement* as SQLAlchemy runs it, and what to call it in an error.
 
     Raises:
-        QueryError: It is empty, no statement, or one that ends the transaction behind the unit's back.
+        QueryError: It is empty, no statement, several of them, or one that breaks what the unit promises.
     """
     if isinstance(statement, str):
-        return _from_text(statement)
-    if isinstance(statement, TextClause):
-        _from_text(statement.text)
-        return statement, "the statement"
+        return _from_text(statement, grammar)
+    if isinstance(statement, Sql):
+        return _from_text(rendered(statement, grammar), grammar)
+    written = getattr(statement, "element", statement)  # of text(…).columns(…)
+    if isinstance(written, TextClause):
+        return statement, _from_text(written.text, grammar)[1]
+    if isinstance(statement, DDL):
+        return statement, _from_text(statement.statement, grammar)[1]
     if not isinstance(statement, Executable):
         message = f"A {type(statement).__name__} is no statement. Nothing was run. Give text or a SQLAlchemy construct."
         raise QueryError(message)
@@ -39,20 +46,60 @@ def executable(statement: Any) -> tuple[Executable, str]:
 
 
 @lru_cache(maxsize=1024)
-def _from_text(statement: str) -> tuple[TextClause, str]:
-    start = cast("re.Match[str]", _COMMENTS.match(statement)).end()
-    words = statement[start:].split(None, 1)
-    first = words[0].upper().rstrip(";") if words else ""
-    if not first:
+def _from_text(statement: str, grammar: Grammar) -> tuple[TextClause, str]:
+    if "\0" in statement:  # psycopg sends what stands before it, and nothing of the rest
+        message = "The statement holds a NUL character, which ends it for the driver. Nothing was run. Remove it."
+        raise QueryError(message)
+    parts: list[str] = []
+    words: list[str] = []
+    for part, kind in grammar.pieces(statement):
+        if kind is Kind.CODE:
+            parts.append(_COLONS.sub(_without_casts, part) if "::" in part else part)
+            words += (word.upper() for word in _WORDS.findall(part))
+        else:
+            parts.append(part.replace(":", "\\:"))
+            words += ["'"] if kind is Kind.QUOTED else []
+    while words and words[0] == ";":
+        del words[0]
+    _require_one(words, grammar)
+    said = " ".join(words)
+    if (refused := refusal_of(said, grammar.name)) is not None:
+        name, why, instead = refused
+        message = f"{name} is not for a statement: {why}. Nothing was run. {instead}"
+        raise QueryError(message)
+    first = next((word for word in words if word not in ";'"), "")
+    return text("".join(parts)), first or "the statement"
+
+
+def _without_casts(match: re.Match[str]) -> str:
+    """Write ``::`` so that SQLAlchemy leaves it alone, and finds the parameter in front of it."""
+    return "\\:\\:" if match[0] == "::" else match[0]
+
+
+def _require_one(words: list[str], grammar: Grammar) -> None:
+    """Refuse what holds no statement, or more than one: psycopg would run them all, where there are no parameters."""
+    if not words:
         message = "The statement is empty. Nothing was run."
         raise QueryError(message)
-    if first in _TRANSACTION_CONTROL:
-        message = (
-            f"{first} is not for a statement: the unit of work commits or rolls back itself. Nothing was run. "
-            "Use uow.rollback() or uow.savepoint(), or leave the block."
-        )
-        raise QueryError(message)
-    return text(_OPAQUE.sub(lambda match: match[0].replace(":", "\\:"), statement)), first
+    depth, is_over = 0, False
+    body = _body_opener(words, grammar)
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        if word == ";":
+            is_over = is_over or depth == 0
+        elif is_over:
+            message = "The text holds several statements. Nothing was run. Give them one at a time, in the same unit."
+            raise QueryError(message)
+        elif depth:
+            depth += (word == "CASE") - (word == "END")
+        elif body is not None and (word, following)[: len(body)] == body:
+            depth = 1
+
+
+def _body_opener(words: list[str], grammar: Grammar) -> tuple[str, ...] | None:
+    """Return the words that a body begins with which may hold semicolons; None where the statement has no such body."""
+    if not _WITH_BODY.match(" ".join(words[:6])):
+        return None
+    return ("BEGIN", "ATOMIC") if grammar is POSTGRESQL else ("BEGIN",)
 
 
 def _name_of(statement: Executable) -> str:

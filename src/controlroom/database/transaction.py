@@ -21,8 +21,10 @@ from typing import Any, NamedTuple, TypeVar
 from sqlalchemy import Connection
 
 from controlroom.database.backend import Backend, Link
-from controlroom.database.classify import Situation, reraise, translated
-from controlroom.database.ending import Abandon, AskWhetherOpen, Commit, Outcome, RollBack, Step, doomed_by
+from controlroom.database.classify import Situation, forget_what_was_handled, reraise, translated
+from controlroom.database.ending import Abandon, AskWhetherCommitted, Commit, Outcome, RollBack, Step, doomed_by
+from controlroom.database.evidence import Evidence
+from controlroom.database.stand_ins import without_values
 from controlroom.errors import ControlRoomError, DoomedTransactionError, QueryError
 from controlroom.logs.links import new_link
 
@@ -38,6 +40,7 @@ class SavepointState(NamedTuple):
     swallowed: BaseException | None
     hooks: int
     marks: dict[tuple[str, str], tuple[Any, Any]]
+    token: str | None
 
 
 class Transaction:
@@ -46,6 +49,7 @@ class Transaction:
     Attributes:
         ref: What ties its lines in the log together.
         marks: What it moved, by kind and name: before and after.
+        token: The ledger key that it has claimed, if any.
     """
 
     def __init__(self, backend: Backend, *, read_only: bool, isolation: str | None = None) -> None:
@@ -77,18 +81,39 @@ class Transaction:
         return self.outcome is Outcome.OPEN and not self.read_only and not self._lost
 
     @property
+    def will_commit(self) -> bool:
+        """Whether it commits, should the block end now without an error."""
+        return self.outcome is Outcome.OPEN and self.swallowed is None
+
+    @property
+    def evidence(self) -> Evidence:
+        """What its COMMIT could be settled with."""
+        return Evidence(self.token, self._link.pid, self._link.xid, self._link.status_query)
+
+    @property
     def link(self) -> Link:
         """The driver's connection."""
         return self._link
 
     def begin(self, connection: Connection) -> None:
         """Begin on *connection*."""
-        self._connection, self._link, self._thread = connection, self.backend.link_of(connection), threading.get_ident()
+        self._connection, self._thread = connection, threading.get_ident()
+        self._link = self.backend.link_of(connection)
         try:
-            self.backend.begin(self._link, read_only=self.read_only, isolation=self.isolation)
+            try:
+                self._begin_on_link()
+            except Exception:
+                if not self.backend.may_begin_again(self._link):
+                    raise
+                connection.invalidate()
+                self._link = self.backend.link_of(connection)  # which opens another one
+                self._begin_on_link()
         except BaseException as error:  # noqa: BLE001 - translated, or raised again as it is
             reraise(error, self.translated(error, Situation("BEGIN", "begin")))
         self.outcome = Outcome.OPEN
+
+    def _begin_on_link(self) -> None:
+        self.backend.begin(self._link, read_only=self.read_only, isolation=self.isolation)
 
     def require_own(self) -> None:
         """Refuse whoever comes before the begin, after the end, or from another thread.
@@ -139,6 +164,8 @@ class Transaction:
             ours = self._stopped(error, what)
             if ours is None:
                 ours = self.translated(error, Situation(what, "statement", table, row_index(), self.read_only))
+            if isinstance(ours, DoomedTransactionError) and self.swallowed is not None:
+                ours.__cause__ = self.swallowed  # why the server refused this one
             self.doom(ours)
             reraise(error, ours)
         finally:
@@ -148,7 +175,7 @@ class Transaction:
         """Return what to raise where one of our limits stopped the statement."""
         ours = self._link.verdict(error, what)
         if isinstance(ours, ControlRoomError) and ours.__cause__ is None:
-            ours.__cause__ = error
+            ours.__cause__ = without_values(error, self.backend.meanings)
         return ours
 
     def translated(self, error: BaseException, situation: Situation) -> BaseException:
@@ -180,6 +207,7 @@ class Transaction:
         try:
             yield
         except BaseException as error:
+            forget_what_was_handled(error)
             self.doom(error)
             raise
 
@@ -196,7 +224,7 @@ class Transaction:
         """Set a savepoint."""
         name = f"controlroom_{self.number()}"
         self.control("SAVEPOINT", f"SAVEPOINT {name}")
-        return SavepointState(name, self.swallowed, len(self.hooks), dict(self.marks))
+        return SavepointState(name, self.swallowed, len(self.hooks), dict(self.marks), self.token)
 
     def undo_to(self, savepoint: SavepointState) -> None:
         """Undo everything since *savepoint*, its errors included. The savepoint stays."""
@@ -206,6 +234,7 @@ class Transaction:
         self.swallowed = savepoint.swallowed
         del self.hooks[savepoint.hooks :]
         self.marks = dict(savepoint.marks)
+        self.token = savepoint.token
 
     def leave_savepoint(self, savepoint: SavepointState, error: BaseException | None) -> None:
         """Keep what was done since *savepoint*, or undo it where *error* left the block or one was swallowed.
@@ -218,7 +247,7 @@ class Transaction:
         swallowed = self.swallowed if self.swallowed is not savepoint.swallowed else None
         if error is not None or swallowed is not None:
             self.undo_to(savepoint)
-        self._settle(f"RELEASE {savepoint.name}")
+        self._settle(f"RELEASE SAVEPOINT {savepoint.name}")
         if error is None and swallowed is not None:
             raise doomed_by(swallowed, "savepoint")
 
@@ -237,8 +266,8 @@ class Transaction:
         match step:
             case Commit():
                 self._commit()
-            case AskWhetherOpen():
-                return self._link.is_open()
+            case AskWhetherCommitted():
+                return self._link.has_committed()
             case RollBack():
                 self._roll_back()
             case Abandon():
@@ -247,9 +276,13 @@ class Transaction:
 
     def _commit(self) -> None:
         try:
+            self._link.take_evidence()
+        except BaseException as error:  # noqa: BLE001 - translated, or raised again as it is
+            reraise(error, self.translated(error, Situation("COMMIT, before it was sent", "ending")))
+        try:
             self._link.commit()
         except BaseException as error:  # noqa: BLE001 - translated, or raised again as it is
-            reraise(error, self.translated(error, Situation("COMMIT", "commit", token=self.token)))
+            reraise(error, self.translated(error, Situation("COMMIT", "commit", evidence=self.evidence)))
 
     def _roll_back(self) -> None:
         if not self._link.is_open():
@@ -272,4 +305,13 @@ class Transaction:
                 self._roll_back()
         finally:
             self._connection = None
-            connection.close()
+            _give_back(connection)
+
+
+def _give_back(connection: Connection) -> None:
+    """Close *connection*; one that the server has ended fails at that (SQLAlchemy rolls back once more), and is left out."""
+    with suppress(Exception):
+        connection.close()
+    if not connection.closed:
+        connection.invalidate()
+        connection.close()

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from controlroom import clock
 from controlroom.database.ending import Ended, Outcome, RollBack, conclude
+from controlroom.database.objects import Objects
 from controlroom.database.sources import Source
 from controlroom.database.transaction import SavepointState, Transaction
 from controlroom.database.unit import Unit
 from controlroom.errors import QueryError
 from controlroom.logs import get_logger
 from controlroom.policy.flow import drive
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
 
 __all__ = ["Savepoint", "UnitOfWork", "log_end", "log_failed_hook"]
 
@@ -32,7 +36,20 @@ def log_end(work: Transaction, ended: Ended, began_s: float, failure: BaseExcept
     elif ended.outcome is Outcome.ROLLED_BACK:
         _log.info("unit_rolled_back", unit=work.ref, reason=_reason(failure or ended.error), elapsed_s=elapsed_s)
     else:
-        _log.warning("commit_left_in_doubt", unit=work.ref, reason=_reason(ended.error), elapsed_s=elapsed_s)
+        _log_doubt(work, _reason(failure or ended.error), elapsed_s)
+
+
+def _log_doubt(work: Transaction, reason: str, elapsed_s: float) -> None:
+    token, pid, xid, _ = work.evidence
+    _log.warning(
+        "commit_left_in_doubt",
+        unit=work.ref,
+        reason=reason,
+        elapsed_s=elapsed_s,
+        commit_token=token,
+        server_pid=pid,
+        xid=xid,
+    )
 
 
 def _log_marks(work: Transaction) -> None:
@@ -57,13 +74,16 @@ def log_failed_hook(work: Transaction, hook: Callable[[], object], error: Except
 class Savepoint:
     """A place inside a unit that one can go back to; made by `UnitOfWork.savepoint`."""
 
-    def __init__(self, work: Transaction, state: SavepointState) -> None:
+    def __init__(self, work: Transaction, state: SavepointState, objects: Objects) -> None:
         self._work = work
         self._state = state
+        self._objects = objects
 
     def rollback(self) -> None:
         """Undo everything since the savepoint; an error that was swallowed there is forgiven. The block goes on."""
+        self._objects.undo(self._state)
         self._work.undo_to(self._state)
+        self._objects.enter(self._state)
 
 
 class UnitOfWork(Unit):
@@ -122,11 +142,22 @@ class UnitOfWork(Unit):
     def _end(self, error: BaseException | None) -> Ended:
         if self._work.outcome is not Outcome.OPEN:  # rolled back inside the block
             return Ended(self._work.outcome)
-        ended = drive(conclude(error, self._work.swallowed), self._work.perform)
+        failure = error or self._failure_of_flush()
+        ended = drive(conclude(failure, self._work.swallowed), self._work.perform)
         self._work.outcome = ended.outcome
-        return ended
+        return ended if failure is error else Ended(ended.outcome, failure)
+
+    def _failure_of_flush(self) -> BaseException | None:
+        """Write what the session has changed, unless nothing will be committed; return what was raised."""
+        try:
+            if self._work.will_commit:
+                self._objects.flush()
+        except BaseException as error:  # noqa: BLE001 - whatever it is: it ends the unit, and is raised behind that
+            return error
+        return None
 
     def _close(self) -> None:
+        self._objects.end(committed=self._work.outcome is Outcome.COMMITTED)
         try:
             self._work.close()
         finally:
@@ -149,6 +180,19 @@ class UnitOfWork(Unit):
         self._work.perform(RollBack("asked for"))
         self._work.outcome = Outcome.ROLLED_BACK
 
+    @property
+    def session(self) -> Session:
+        """A session of SQLAlchemy's ORM inside this unit: what it does commits with the rest, or not at all.
+
+        It is flushed before COMMIT and closed with the unit; its objects are detached then, with the values they had, or
+        as they were before where the unit was rolled back. Savepoints of the unit are also the session's. Its own
+        ``commit``, ``rollback``, ``close`` and ``begin_nested`` are refused. Loaded on first use.
+
+        Raises:
+            QueryError: The unit has not begun, or has ended.
+        """
+        return self._objects.session
+
     @contextmanager
     def savepoint(self) -> Iterator[Savepoint]:
         """Open a part of the unit that can fail alone: ``with uow.savepoint():``.
@@ -158,10 +202,14 @@ class UnitOfWork(Unit):
         Raises:
             DoomedTransactionError: An error was swallowed inside the block. The block was undone.
         """
+        self._objects.flush()
         state = self._work.enter_savepoint()
         try:
-            yield Savepoint(self._work, state)
+            self._objects.enter(state)
+            yield Savepoint(self._work, state, self._objects)
+            self._objects.keep(state)
         except BaseException as error:
+            self._objects.undo(state)
             self._work.leave_savepoint(state, error)
             raise
         self._work.leave_savepoint(state, None)

@@ -4,78 +4,48 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import Any, Self, TypeVar, overload
+from typing import Any, LiteralString, Self, TypeVar, overload
 
 from sqlalchemy import CursorResult, Executable, Result, UpdateBase
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.util import await_only
 
 from controlroom import clock
+from controlroom.database.claims import Claim
 from controlroom.database.ending import Ended, Outcome, RollBack, Step, conclude, told
-from controlroom.database.marks import Checkpoints, Watermarks
+from controlroom.database.identifiers import Sql, Statement
+from controlroom.database.lease_rows import Hold
+from controlroom.database.lease_state import LeaseState
+from controlroom.database.marks_async import AsyncCheckpoints, AsyncWatermarks
+from controlroom.database.outbox_async import AsyncOutbox
 from controlroom.database.sources_async import AsyncSource
-from controlroom.database.transaction import SavepointState, Transaction
+from controlroom.database.transaction import Transaction
 from controlroom.database.unit import Unit
-from controlroom.database.unit_of_work import log_end, log_failed_hook
+from controlroom.database.unit_of_work import Savepoint, log_end, log_failed_hook
 from controlroom.database.writes import WriteCount
 from controlroom.draining import drained
 from controlroom.errors import QueryError
 from controlroom.policy.flow import drive_async
-from controlroom.policy.watermark import WatermarkValue
 
-__all__ = ["AsyncCheckpoints", "AsyncSavepoint", "AsyncUnitOfWork", "AsyncWatermarks"]
+__all__ = ["AsyncSavepoint", "AsyncUnitOfWork"]
 
 T = TypeVar("T")
 Run = Callable[..., Coroutine[Any, Any, Any]]
 
 
-class AsyncCheckpoints:
-    """Resumable positions by name; they commit with the data. ``uow.checkpoints``."""
-
-    def __init__(self, checkpoints: Checkpoints, run: Run) -> None:
-        self._checkpoints = checkpoints
-        self._run = run
-
-    async def get(self, name: str, default: Any = None) -> Any:
-        """Return the value stored under *name*, or *default*."""
-        return await self._run(self._checkpoints.get, name, default)
-
-    async def set(self, name: str, value: Any) -> None:
-        """Store *value* under *name*, in place of what was there."""
-        await self._run(self._checkpoints.set, name, value)
-
-
-class AsyncWatermarks:
-    """How far the data is complete, by name; they commit with the data and never go back. ``uow.watermarks``."""
-
-    def __init__(self, watermarks: Watermarks, run: Run) -> None:
-        self._watermarks = watermarks
-        self._run = run
-
-    async def get(self, name: str) -> WatermarkValue | None:
-        """Return where *name* stands; None where it was never advanced."""
-        stands: WatermarkValue | None = await self._run(self._watermarks.get, name)
-        return stands
-
-    async def advance(self, name: str, value: WatermarkValue) -> None:
-        """Move *name* on to *value*. Where it stands there already, nothing is written."""
-        await self._run(self._watermarks.advance, name, value)
-
-
 class AsyncSavepoint:
     """A place inside a unit that one can go back to; made by `AsyncUnitOfWork.savepoint`."""
 
-    def __init__(self, work: Transaction, state: SavepointState, run: Run) -> None:
-        self._work = work
-        self._state = state
+    def __init__(self, savepoint: Savepoint, run: Run) -> None:
+        self._savepoint = savepoint
         self._run = run
 
     async def rollback(self) -> None:
         """Undo everything since the savepoint; an error that was swallowed there is forgiven. The block goes on."""
-        await self._run(self._work.undo_to, self._state)
+        await self._run(self._savepoint.rollback)
 
 
 class AsyncUnitOfWork:
@@ -97,8 +67,10 @@ class AsyncUnitOfWork:
         self._number = 0
         self._busy = False
         self._awaits_rows = False
+        self._session: AsyncSession | None = None
         self.checkpoints: AsyncCheckpoints = AsyncCheckpoints(self._unit.checkpoints, self._run)
         self.watermarks: AsyncWatermarks = AsyncWatermarks(self._unit.watermarks, self._run)
+        self.outbox: AsyncOutbox = AsyncOutbox(self._unit.outbox, self._run)
 
     async def __aenter__(self) -> Self:
         if self._work.outcome is not Outcome.NOT_BEGUN or self._number:
@@ -143,14 +115,25 @@ class AsyncUnitOfWork:
     async def _end(self, error: BaseException | None) -> Ended:
         if self._work.outcome is not Outcome.OPEN:  # rolled back inside the block
             return Ended(self._work.outcome)
-        ended = await drive_async(conclude(error, self._work.swallowed), self._perform)
+        failure = error or await self._failure_of_flush()
+        ended = await drive_async(conclude(failure, self._work.swallowed), self._perform)
         self._work.outcome = ended.outcome
-        return ended
+        return ended if failure is error else Ended(ended.outcome, failure)
+
+    async def _failure_of_flush(self) -> BaseException | None:
+        """Write what the session has changed, unless nothing will be committed; return what was raised."""
+        try:
+            if self._session is not None and self._work.will_commit:
+                await self._in_greenlet(self._unit._objects.flush)  # noqa: SLF001 - its other half
+        except BaseException as error:  # noqa: BLE001 - whatever it is: it ends the unit, and is raised behind that
+            return error
+        return None
 
     async def _perform(self, step: Step) -> bool | None:
         return await self._in_greenlet(self._work.perform, step)
 
     async def _close(self) -> None:
+        self._unit._objects.end(committed=self._work.outcome is Outcome.COMMITTED)  # noqa: SLF001 - its other half
         try:
             if self._connection is not None:
                 await self._in_greenlet(self._work.close)
@@ -165,12 +148,16 @@ class AsyncUnitOfWork:
 
     async def _run(self, fn: Callable[..., Any], *args: Any) -> Any:
         """Run one statement to its end, or to where a cancellation stops it."""
+        return await self._seen_through(lambda: self._in_greenlet(fn, *args))
+
+    async def _seen_through(self, begin: Callable[[], Awaitable[T]]) -> T:
+        """Await what *begin* returns to its end, or to where a cancellation stops it."""
         if self._busy:
             message = "This unit of work is running another statement. Nothing was run. Await one before the next."
             raise QueryError(message)
         self._busy = True
         try:
-            return await drained(self._in_greenlet(fn, *args), self._hurry)
+            return await drained(begin(), self._hurry)
         except asyncio.CancelledError as error:
             self._work.interrupted_by(error)
             raise
@@ -210,15 +197,26 @@ class AsyncUnitOfWork:
             yield row
 
     @overload
-    async def execute(self, statement: str | UpdateBase, params: Any = None) -> CursorResult[Any]: ...
+    async def execute(self, statement: Statement, params: Any = None, *, into: Callable[..., T]) -> list[T]: ...
+    @overload
+    async def execute(self, statement: LiteralString | Sql | UpdateBase, params: Any = None) -> CursorResult[Any]: ...
     @overload
     async def execute(self, statement: Executable, params: Any = None) -> Result[Any]: ...
-    async def execute(self, statement: str | Executable, params: Any = None) -> Result[Any]:
+    async def execute(
+        self,
+        statement: Statement,
+        params: Any = None,
+        *,
+        into: Callable[..., Any] | None = None,
+    ) -> Result[Any] | list[Any]:
         """Run one statement and return its result, with all rows in memory."""
+        if into is not None:
+            rows: list[Any] = await self._run(self._unit._rows, statement, params, into)  # noqa: SLF001 - its other half
+            return rows
         result: Result[Any] = await self._run(self._unit.execute, statement, params)
         return result
 
-    async def scalar(self, statement: str | Executable, params: Any = None) -> Any:
+    async def scalar(self, statement: Statement, params: Any = None) -> Any:
         """Run one statement and return the first value of its first row; None where there is no row."""
         return await self._run(self._unit.scalar, statement, params)
 
@@ -255,10 +253,27 @@ class AsyncUnitOfWork:
         count: WriteCount = await self._run(self._unit.load, table, self._rows(rows), key, columns)
         return count
 
-    async def once(self, key: str) -> bool:
+    async def once(self, key: str, payload: Any = None) -> bool:
         """Claim *key* in the ledger: True the first time it commits, else False."""
-        first: bool = await self._run(self._unit.once, key)
+        first: bool = await self._run(self._unit.once, key, payload)
         return first
+
+    async def hold(self, claim: Claim) -> None:
+        """Make sure that *claim*, of `Database.claim`, is still ours, and keep it ours until this unit has ended."""
+        await self._run(self._unit.hold, claim)
+
+    async def finish(self, claim: Claim, result: Any = None) -> None:
+        """Have the work of *claim* done once this unit commits: nobody gets the key any more."""
+        await self._run(self._unit.finish, claim, result)
+
+    async def received(self, message_id: str) -> bool:
+        """Take note of a message, and tell whether it had been received before."""
+        before: bool = await self._run(self._unit.received, message_id)
+        return before
+
+    async def require_lease(self, lease: LeaseState | Hold) -> None:
+        """Commit this unit only under *lease*: nobody takes it over before the unit ends."""
+        await self._run(self._unit.require_lease, lease)
 
     async def rollback(self) -> None:
         """Roll everything back now and end the unit. The block goes on without it and ends without an error."""
@@ -266,13 +281,31 @@ class AsyncUnitOfWork:
         await drained(self._perform(RollBack("asked for")))
         self._work.outcome = Outcome.ROLLED_BACK
 
+    @property
+    def session(self) -> AsyncSession:
+        """A session of SQLAlchemy's ORM inside this unit: what it does commits with the rest, or not at all.
+
+        Its statements are awaited; else as `UnitOfWork.session`.
+        """
+        session = self._unit._objects.session  # noqa: SLF001 - its other half
+        if self._session is None:
+            from controlroom.database.orm_async import AsyncUnitSession  # noqa: PLC0415 - with the ORM, on first use
+
+            self._session = AsyncUnitSession(session, self._seen_through)
+        return self._session
+
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[AsyncSavepoint]:
         """Open a part of the unit that can fail alone: ``async with uow.savepoint():``."""
+        objects = self._unit._objects  # noqa: SLF001 - its other half
+        await self._run(objects.flush)
         state = await self._run(self._work.enter_savepoint)
         try:
-            yield AsyncSavepoint(self._work, state, self._run)
+            await self._run(objects.enter, state)
+            yield AsyncSavepoint(Savepoint(self._work, state, objects), self._run)
+            await self._run(objects.keep, state)
         except BaseException as error:
+            objects.undo(state)
             await self._run(self._work.leave_savepoint, state, error)
             raise
         await self._run(self._work.leave_savepoint, state, None)

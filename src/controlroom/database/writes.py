@@ -6,14 +6,26 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import Any, Final, TypeVar, cast
+from operator import itemgetter
+from typing import Any, Final, NoReturn, TypeVar, cast
 
-from sqlalchemy import CursorResult, Table
+from sqlalchemy import Column, CursorResult, Table
 
-from controlroom.database.rows import CountedRows, DriverRow, RowShape, first_and_rest, shape_of
+from controlroom.database.rows import CountedRows, DriverRow, RowShape, column_of, first_and_rest, shape_of
 from controlroom.database.transaction import Transaction
+from controlroom.errors import IntegrityViolationError, QueryError
 
-__all__ = ["CHUNK_ROWS", "Numbered", "WriteCount", "Writer", "chunks", "insert_rows", "load_rows", "upsert_rows"]
+__all__ = [
+    "CHUNK_ROWS",
+    "Keyed",
+    "Numbered",
+    "WriteCount",
+    "Writer",
+    "chunks",
+    "insert_rows",
+    "load_rows",
+    "upsert_rows",
+]
 
 CHUNK_ROWS: Final = 2_000
 """What is in memory at once; above it, executemany gains nothing more."""
@@ -72,6 +84,75 @@ class Writer:
         """Execute *sql*, an INSERT of one row, for each of *rows*; return how many."""
         numbered = enumerate(self.shape.driver_rows(rows))
         return sum(self.many("insert into", sql, chunk) for chunk in chunks(numbered))
+
+
+class Keyed:
+    """Rows of one shape that a key tells apart.
+
+    Attributes:
+        key: Its columns.
+        update: The columns to update in rows that are there already.
+    """
+
+    def __init__(self, shape: RowShape, key: Sequence[str], update: Sequence[str] | None) -> None:
+        self.shape = shape
+        self.key = tuple(self._given(name) for name in ([key] if isinstance(key, str) else key))
+        if not self.key:
+            message = f"{shape.table.name}: key=[] names no column. Nothing was run."
+            raise QueryError(message, table=shape.table.name)
+        others = tuple(each for each in shape.given if each not in frozenset(self.key))
+        self.update = others if update is None else tuple(self._given(name) for name in update)
+        order = {each: place for place, each in enumerate(shape.columns)}
+        self.places = tuple(order[each] for each in self.key)
+
+    def _given(self, name: str) -> Column[Any]:
+        column = column_of(self.shape.table, name)
+        if column not in frozenset(self.shape.columns):
+            table = self.shape.table.name
+            message = f"{table}: the rows have no column {name!r}, which key or update names. Nothing was run."
+            raise QueryError(message, table=table)
+        return column
+
+    def driver_rows(self, rows: Iterable[Any], start: int = 0) -> Iterator[DriverRow]:
+        """Yield each row as the driver takes it; see `RowShape.driver_rows`.
+
+        Raises:
+            IntegrityViolationError: A column of the key is NULL.
+        """
+        for index, row in enumerate(self.shape.driver_rows(rows, start), start):
+            for place in self.places:
+                if row[place] is None:
+                    self._refuse(index, self.shape.columns[place].name)
+            yield row
+
+    def ready(self, rows: list[Any], start: int) -> list[DriverRow]:
+        """Return what `driver_rows` yields for *rows*."""
+        ready = self.shape.ready(rows, start)
+        if any(None in map(itemgetter(place), ready) for place in self.places):
+            return list(self.driver_rows(rows, start))
+        return ready
+
+    def _refuse(self, index: int, name: str) -> NoReturn:
+        table = self.shape.table.name
+        message = (
+            f"{table}, row {index}: its key column {name} is NULL, which equals nothing: each run would insert the "
+            "row again. The unit of work can only be rolled back. Give every row its key, or set the row aside."
+        )
+        raise IntegrityViolationError(message, table=table, column=name, row_index=index)
+
+    def latest(self, rows: Iterable[Numbered]) -> list[Numbered]:
+        """Return the last row of each key, in the order of these.
+
+        Raises:
+            TypeError: A value of a key is not hashable.
+        """
+        found: dict[Any, Numbered] = {}
+        for numbered in rows:
+            # With the type: 1 and 1.0 are one key to Python, but not to a text column.
+            identity = tuple([(type(numbered[1][place]), numbered[1][place]) for place in self.places])
+            found.pop(identity, None)
+            found[identity] = numbered
+        return list(found.values())
 
 
 def chunks(numbered: Iterator[Numbered]) -> Iterator[list[Numbered]]:

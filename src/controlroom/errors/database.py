@@ -15,23 +15,28 @@ class DatabaseErrorContext(ErrorContext, total=False):
 
     sqlstate: str | None
     table: str | None
+    column: str | None
+    constraint: str | None
     row_index: int | None
 
 
 class DatabaseError(ControlRoomError):
-    """A database operation failed. ``.sqlstate``, ``.table`` and ``.row_index`` (0-based) where known."""
+    """A database operation failed.
+
+    ``.sqlstate``, ``.table``, ``.column``, ``.constraint`` and ``.row_index`` (0-based) where known.
+    """
 
     final_exit_code = EX_IOERR
 
     def __init__(self, message: str, **context: Unpack[DatabaseErrorContext]) -> None:
-        sqlstate, table, row_index = (
-            context.pop("sqlstate", None),
-            context.pop("table", None),
-            context.pop("row_index", None),
-        )
+        sqlstate, table = context.pop("sqlstate", None), context.pop("table", None)
+        column, constraint = context.pop("column", None), context.pop("constraint", None)
+        row_index = context.pop("row_index", None)
         super().__init__(message, **common_context(context))
         self.sqlstate: str | None = kept(sqlstate)
         self.table: str | None = kept(table)
+        self.column: str | None = kept(column)
+        self.constraint: str | None = kept(constraint)
         self.row_index: int | None = kept(row_index)
 
 

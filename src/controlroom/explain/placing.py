@@ -136,6 +136,7 @@ _PLACES: Final[dict[str, Callable[[RunStory, Facts], Node]]] = {
     "on_commit_failed": RunStory.unit,
     "checkpoint_saved": RunStory.unit,
     "watermark_advanced": RunStory.unit,
+    "schema_migrated": RunStory.unit,
     "file_published": _publication,
     "file_downloaded": _publication,
 }

@@ -9,12 +9,14 @@ from controlroom.testing.crashes import crash_everywhere
 from controlroom.testing.faults import FaultPlan, SimulatedCrash
 
 if TYPE_CHECKING:
+    from controlroom.testing.commits import CommitProxy
     from controlroom.testing.stores import MemoryStore
     from controlroom.testing.stores_async import AsyncMemoryStore
     from controlroom.testing.transports import FlakyTransport
 
 __all__ = [
     "AsyncMemoryStore",
+    "CommitProxy",
     "FaultPlan",
     "FlakyTransport",
     "ManualClock",
@@ -24,7 +26,12 @@ __all__ = [
 ]
 
 # On first use: a test that moves a clock need not load an HTTP client.
-_HOMES = {"AsyncMemoryStore": "stores_async", "FlakyTransport": "transports", "MemoryStore": "stores"}
+_HOMES = {
+    "AsyncMemoryStore": "stores_async",
+    "CommitProxy": "commits",
+    "FlakyTransport": "transports",
+    "MemoryStore": "stores",
+}
 
 
 def __getattr__(name: str) -> Any:

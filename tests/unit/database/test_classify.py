@@ -42,11 +42,34 @@ def test_a_wrapped_and_a_bare_error_of_the_driver_mean_the_same() -> None:
         ours = translated(error, HERE)
 
         assert isinstance(ours, TransactionConflictError)
-        assert (ours.table, ours.row_index, ours.__cause__) == ("flights", 7, error)
+        assert (ours.table, ours.row_index) == ("flights", 7)
+        assert type(ours.__cause__) is type(error)
+        assert str(origin) in str(ours.__cause__)
         assert ours.message.startswith(
             "insert into flights, row 7: another connection holds the lock (database is locked)."
         )
         assert "s3cret" not in str(ours.to_dict())
+
+
+def test_neither_cause_nor_context_is_the_exception_that_was_caught() -> None:
+    error = wrapped(driver_error(sqlite3.SQLITE_BUSY, "database is locked"))
+    with pytest.raises(TransactionConflictError) as caught:
+        try:
+            raise error
+        except exc.DBAPIError as handled:
+            reraise(handled, translated(handled, HERE))
+
+    assert caught.value.__cause__ is not error
+    assert caught.value.__cause__.params is None
+    assert caught.value.__context__ is None
+
+
+def test_what_was_raised_from_none_forgets_what_was_handled_and_another_error_does_not() -> None:
+    for ours, context in ((QueryError("x"), None), (ValueError("x"), KeyError("s3cret"))):
+        ours.__context__, ours.__cause__ = KeyError("s3cret"), None
+        with pytest.raises(type(ours)) as caught:
+            reraise(ours, ours)
+        assert repr(caught.value.__context__) == repr(context)
 
 
 @pytest.mark.parametrize("ours", [QueryError("mine"), ValueError("the caller's"), KeyboardInterrupt()])

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from controlroom.database.ending import Abandon, AskWhetherOpen, Commit, Ended, Outcome, RollBack, conclude
+from controlroom.database.ending import Abandon, AskWhetherCommitted, Commit, Ended, Outcome, RollBack, conclude
 from controlroom.errors import CommitInDoubtError, DoomedTransactionError, QueryError, TransactionConflictError
 from controlroom.policy.flow import drive
 from controlroom.testing import FaultPlan, SimulatedCrash
@@ -20,7 +20,7 @@ def end(
     failure: BaseException | None = None,
     swallowed: BaseException | None = None,
     commit_raises: BaseException | None = None,
-    still_open: bool = True,
+    committed: bool | None = False,
 ) -> tuple[Ended, list[type]]:
     steps: list[type] = []
 
@@ -28,7 +28,7 @@ def end(
         steps.append(type(step))
         if isinstance(step, Commit) and commit_raises is not None:
             raise commit_raises
-        return still_open
+        return committed
 
     return drive(conclude(failure, swallowed), perform), steps
 
@@ -53,11 +53,7 @@ def test_a_swallowed_error_rolls_back_and_is_named() -> None:
 
 
 def test_a_refused_commit_is_rolled_back_even_where_the_database_did_it_already() -> None:
-    for still_open in (True, False):
-        assert end(commit_raises=CONFLICT, still_open=still_open) == (
-            Ended(Outcome.ROLLED_BACK, CONFLICT),
-            [Commit, RollBack],
-        )
+    assert end(commit_raises=CONFLICT) == (Ended(Outcome.ROLLED_BACK, CONFLICT), [Commit, RollBack])
 
 
 def test_no_clear_answer_to_commit_is_in_doubt_and_the_connection_is_not_used_again() -> None:
@@ -65,17 +61,24 @@ def test_no_clear_answer_to_commit_is_in_doubt_and_the_connection_is_not_used_ag
 
 
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt, asyncio.CancelledError, SystemExit])
-@pytest.mark.parametrize(("still_open", "outcome"), [(True, Outcome.ROLLED_BACK), (False, Outcome.COMMITTED)])
+@pytest.mark.parametrize(
+    ("committed", "outcome", "then"),
+    [
+        (False, Outcome.ROLLED_BACK, [RollBack]),
+        (True, Outcome.COMMITTED, []),
+        (None, Outcome.IN_DOUBT, [Abandon]),  # the connection is gone: it does not know either
+    ],
+)
 def test_whoever_is_interrupted_during_commit_is_told_what_became_of_it(
-    interruption: type[BaseException], still_open: bool, outcome: Outcome
+    interruption: type[BaseException], committed: bool | None, outcome: Outcome, then: list[type]
 ) -> None:
     error = interruption()
 
-    ended, steps = end(commit_raises=error, still_open=still_open)
+    ended, steps = end(commit_raises=error, committed=committed)
 
     assert ended == Ended(outcome, error)
     assert error.__notes__ == [f"controlroom: interrupted while the unit of work ended; it is {outcome}."]
-    assert steps == [Commit, AskWhetherOpen, *([RollBack] if still_open else [])]
+    assert steps == [Commit, AskWhetherCommitted, *then]
 
 
 def test_a_crash_at_commit_performs_nothing_more() -> None:

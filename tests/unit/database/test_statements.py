@@ -75,6 +75,11 @@ def test_a_construct_is_named_by_its_table_and_a_text_by_its_verb() -> None:
             executable(nothing)
 
 
+def test_what_stands_behind_a_nul_character_is_not_lost_without_a_word() -> None:
+    with pytest.raises(QueryError, match="NUL"):
+        executable("DELETE FROM t\0 WHERE id = 7")
+
+
 @pytest.mark.parametrize("params", [(1,), [1], ["a"], "a", 7, [{"a": 1}, (2,)]])
 def test_positional_parameters_are_refused(params: object) -> None:
     with pytest.raises(QueryError, match="given by name"):

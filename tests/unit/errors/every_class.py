@@ -31,6 +31,8 @@ SAMPLES: dict[str, Any] = {
         Attempt(2, "APITimeoutError: slow", None, "last"),
     ),
     "body_excerpt": "<html>oops</html>",
+    "column": "amount",
+    "constraint": "orders_amount_check",
     "checkpoint": {"cursor": "abc", "page": 7, "next": ["a", None, 1.5]},
     "disposition": Disposition.RECONCILE,
     "expected": "sha256:aa",

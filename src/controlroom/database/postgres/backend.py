@@ -14,27 +14,47 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any, Final
 
-from sqlalchemy import URL, Column, Connection, Dialect, Table, UpdateBase, inspect
+from sqlalchemy import (
+    URL,
+    Column,
+    ColumnElement,
+    Connection,
+    Dialect,
+    Double,
+    LargeBinary,
+    Table,
+    UpdateBase,
+    cast,
+    extract,
+    func,
+    inspect,
+)
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import AsyncAdaptedQueuePool, NullPool, QueuePool
 from sqlalchemy.types import TypeEngine
 
 from controlroom.clock import current_deadline
+from controlroom.database.application_names import application_name
 from controlroom.database.meanings import Meanings
 from controlroom.database.options import Options
 from controlroom.database.postgres.link import KEY, AsyncpgLink, PostgresLink, PsycopgLink, milliseconds
 from controlroom.database.postgres.meanings import PostgresMeanings
-from controlroom.database.postgres.writing import insert_rows, load_rows, upsert_rows
-from controlroom.database.rows import RowShape
+from controlroom.database.postgres.opening import AsyncpgOpening, Opening
+from controlroom.database.postgres.settling import end_session
+from controlroom.database.postgres.upserting import upsert_rows
+from controlroom.database.postgres.url import require_known_parameters
+from controlroom.database.postgres.writing import insert_rows, load_rows
+from controlroom.database.rows import RowShape, as_it_is
 from controlroom.database.transaction import Transaction
 from controlroom.database.writes import WriteCount
 from controlroom.errors import ConfigError
+from controlroom.redaction import redact_text
 
 __all__ = ["Postgres"]
 
 _EXTRAS: Final = {"psycopg": "postgres", "asyncpg": "asyncpg"}
-_CONNECT_S: Final = 10
-_KEEPALIVES: Final = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+_NO_SESSION_SETTINGS: Final = "unsupported startup parameter"  # PgBouncer's words, by all its releases
 
 
 class Postgres:
@@ -50,11 +70,17 @@ class Postgres:
         self.options = options
         self.pool_size: int = options.pool_size
         self.meanings: Meanings = PostgresMeanings()
+        self._generation = 0
 
     @property
     def belongs_to_one_process(self) -> bool:
         """Whether a forked child cannot open it again."""
         return False
+
+    @property
+    def belongs_to_one_loop(self) -> bool:
+        """Whether connections of one event loop are of no use in another."""
+        return True
 
     @property
     def serializes_writers(self) -> bool:
@@ -64,13 +90,13 @@ class Postgres:
     @property
     def title(self) -> str:
         """What to call it where it cannot be opened."""
-        return self.url.render_as_string(hide_password=True)
+        return redact_text(self.url.render_as_string(hide_password=True))
 
     def require_driver(self, *, asynchronous: bool) -> None:
-        """Refuse to begin without the driver.
+        """Refuse to begin without the driver, or with what it cannot do.
 
         Raises:
-            ConfigError: It is not installed; the text names the extra.
+            ConfigError: It is not installed; the text names the extra. Or the URL or an argument is not for it.
         """
         if self.driver == "asyncpg" and not asynchronous:
             message = "asyncpg works with AsyncDatabase only. Nothing was opened. Use postgresql+psycopg://…"
@@ -79,6 +105,9 @@ class Postgres:
             extra = _EXTRAS[self.driver]
             message = f"PostgreSQL needs {self.driver}. Nothing was opened. Install controlroom[{extra}]."
             raise ConfigError(message)
+        require_known_parameters(self.url, self.driver, self.options)
+        if self.options.credentials is not None and not asynchronous:
+            self.options.credentials.require_synchronous()
 
     def engine_arguments(self, *, asynchronous: bool) -> dict[str, Any]:
         """Return the arguments of ``create_engine``, its URL included."""
@@ -94,32 +123,30 @@ class Postgres:
         if self.options.profile == "serverless":
             return {**arguments, "poolclass": NullPool}
         pool = AsyncAdaptedQueuePool if asynchronous else QueuePool
-        return {**arguments, "poolclass": pool, "pool_size": self.pool_size, "max_overflow": 0, "pool_pre_ping": True}
+        return {**arguments, "poolclass": pool, "pool_size": self.pool_size, "max_overflow": 0}
 
     def _psycopg(self, *, asynchronous: bool) -> dict[str, Any]:
-        from controlroom.database.postgres.psycopg_connections import (  # noqa: PLC0415 - an extra
-            LimitedAsyncConnection,
-        )
-
-        arguments: dict[str, Any] = {"connect_timeout": _CONNECT_S, "keepalives": 1, **_KEEPALIVES}
-        if self.options.application_name:
-            arguments["application_name"] = self.options.application_name
+        arguments: dict[str, Any] = dict(self.options.encryption.for_libpq()) if self.options.encryption else {}
         if self.options.profile == "pooler":
             arguments["prepare_threshold"] = None
         else:
-            arguments["options"] = " ".join(f"-c {name}={value}" for name, value in self._limits().items())
+            own = str(self.url.query.get("options", ""))
+            arguments["options"] = " ".join(
+                (own, *(f"-c {name}={value}" for name, value in self._limits().items()))
+            ).strip()
         if asynchronous:
-            arguments["async_creator_fn"] = LimitedAsyncConnection.connect
+            arguments["async_creator_fn"] = Opening(self.options, self.url.query).open_async
         return arguments
 
     def _asyncpg(self) -> dict[str, Any]:
-        arguments: dict[str, Any] = {"timeout": _CONNECT_S}
-        settings = {"application_name": self.options.application_name} if self.options.application_name else {}
+        arguments: dict[str, Any] = {"async_creator_fn": AsyncpgOpening(self.options, self.url.query).open_async}
+        if self.options.encryption is not None:
+            arguments["ssl"] = self.options.encryption.for_asyncio()
         if self.options.profile == "pooler":
-            arguments |= {"statement_cache_size": 0, "prepared_statement_cache_size": 0}
-        else:
-            settings |= {name: str(value) for name, value in self._limits().items()}
-        return {**arguments, "server_settings": settings}
+            # Statements without a name: with one, as older releases of asyncpg give, they would outlive the transaction.
+            unnamed = {"prepared_statement_cache_size": 0, "prepared_statement_name_func": str}
+            return {**arguments, **unnamed, "statement_cache_size": 0}
+        return {**arguments, "server_settings": {name: str(value) for name, value in self._limits().items()}}
 
     def _limits(self) -> dict[str, int]:
         """Return the server's limits, in milliseconds."""
@@ -131,22 +158,44 @@ class Postgres:
         }
 
     def listen(self, engine: Any, on: Callable[..., None]) -> None:
-        """Have the pool's connections made and attached."""
+        """Have the pool's connections made, attached, and looked at before they serve again."""
         on(engine, "connect", self._attach)
+        if self.options.profile != "serverless":
+            on(engine, "checkout", self._look)
         if self.driver == "psycopg":
             on(engine, "do_connect", self._connect)
 
-    def _connect(self, _dialect: Any, _record: Any, arguments: Any, options: Any) -> Any:
-        if "async_creator_fn" in options:
+    def _connect(self, _dialect: Any, _record: Any, arguments: Any, parameters: Any) -> Any:
+        if "async_creator_fn" in parameters:
             return None  # SQLAlchemy goes on by itself, and awaits
-        from controlroom.database.postgres.psycopg_connections import LimitedConnection  # noqa: PLC0415 - an extra
-
-        return LimitedConnection.connect(*arguments, **options)
+        return Opening(self.options, self.url.query).open(*arguments, **parameters)
 
     def _attach(self, dbapi: Any, record: Any) -> None:
         """Keep a link for a new connection."""
         kind = AsyncpgLink if self.driver == "asyncpg" else PsycopgLink
-        record.info[KEY] = kind(dbapi, self.options)
+        link = kind(dbapi, self.options)
+        link.generation = self._generation
+        link.application_name = application_name(self.options.application_name)
+        record.info[KEY] = link
+
+    def _look(self, _dbapi: Any, record: Any, _fairy: Any) -> None:
+        """Have a connection replaced that is known to be of no use: its server is gone, or those of its age were lost.
+
+        A look at the socket, not a question to the server, which would cost a small unit a quarter more (a "ping").
+        """
+        link: PostgresLink = record.info[KEY]
+        if link.has_served and (link.generation != self._generation or link.is_lost()):
+            link.let_go()
+            message = "the server has closed this connection"
+            raise DisconnectionError(message)
+
+    def may_begin_again(self, link: PostgresLink) -> bool:
+        """Whether BEGIN, which failed, may be said on another connection: *link* was lost, and nothing had begun on it."""
+        if not (link.has_served and link.is_lost()):
+            return False
+        if link.generation == self._generation:
+            self._generation += 1  # a server that restarted, or a firewall that forgot: the others are lost as well
+        return True
 
     def link_of(self, connection: Connection) -> PostgresLink:
         """Return the link below a SQLAlchemy connection."""
@@ -163,19 +212,37 @@ class Postgres:
             deadline.require("a unit of work")
         level = isolation or ("REPEATABLE READ" if read_only else "READ COMMITTED")
         begin = f"BEGIN ISOLATION LEVEL {level} {'READ ONLY' if read_only else 'READ WRITE'}"
-        limits = self._limits() if self.options.profile == "pooler" else {}
+        limits: dict[str, int | str] = {**self._limits()} if self.options.profile == "pooler" else {}
         statement_timeout_s = self.options.statement_timeout_s
         if deadline is not None and deadline.remaining_s() < statement_timeout_s:
             statement_timeout_s = deadline.remaining_s()
             limits["statement_timeout"] = milliseconds(statement_timeout_s)
         if deadline is not None and deadline.remaining_s() < self.options.lock_timeout_s:
             limits["lock_timeout"] = milliseconds(deadline.remaining_s())
+        if (name := application_name(self.options.application_name)) != link.application_name:
+            limits["application_name"] = "'" + name.replace("'", "''") + "'"
         link.only_reads = read_only
         settings = "".join(f"; SET LOCAL {name} = {value}" for name, value in limits.items())
-        link.begin(begin + settings, statement_timeout_s)
+        link.begin(begin + settings, statement_timeout_s, self._begin_s())
+
+    def _begin_s(self) -> float:
+        """Return how long BEGIN may take: behind a pooler it waits until a connection is free."""
+        options, deadline = self.options, current_deadline()
+        limit_s = options.pool_timeout_s if options.profile == "pooler" else options.connect_timeout_s
+        return limit_s if deadline is None else deadline.fit(limit_s)
+
+    def now_s(self) -> ColumnElement[float]:
+        """Return the server's own time, seconds since 1970, as it is when a statement looks."""
+        return cast(extract("epoch", func.clock_timestamp()), Double)
+
+    def end_session(self, work: Transaction, pid: int, xid: str) -> bool:
+        """End the session *pid*, if it still has the transaction *xid*; tell whether it had."""
+        return end_session(work, pid, xid)
 
     def why_it_cannot_open(self, error: BaseException) -> str | None:
         """Return what is wrong with the configuration, where *error*, of a connection that failed, shows that."""
+        if _NO_SESSION_SETTINGS in str(error):
+            return "a pooler (PgBouncer) is there, which keeps no settings of a session; give profile='pooler'"
         return self.meanings.misconfigured(error)
 
     def parameters(self, given: Any) -> Any:
@@ -184,7 +251,9 @@ class Postgres:
 
     def converter(self, column: Column[Any], dialect: Dialect) -> Callable[[Any], Any]:
         """Return what makes a Python value of *column* one of the driver's."""
-        return column.type.dialect_impl(dialect).bind_processor(dialect) or _as_it_is
+        if isinstance(column.type, LargeBinary):
+            return as_it_is  # SQLAlchemy would wrap the bytes, for drivers that need it
+        return column.type.dialect_impl(dialect).bind_processor(dialect) or as_it_is
 
     def as_written(self, declared: TypeEngine[Any]) -> TypeEngine[Any]:
         """Return the type to write with, for a column of a table that is known by name only."""
@@ -230,7 +299,3 @@ class Postgres:
     ) -> WriteCount:
         """Insert the rows whose key is new, update those that differ."""
         return upsert_rows(work, shape, rows, key=key, update=update)
-
-
-def _as_it_is(value: Any) -> Any:
-    return value

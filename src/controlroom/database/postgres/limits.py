@@ -12,12 +12,16 @@ from typing import Any, Final, TypeVar
 
 from controlroom import clock
 
-__all__ = ["GRACE_S", "NoAnswerError", "WaitLimit"]
+__all__ = ["GRACE_S", "OTHERWISE_S", "NoAnswerError", "WaitLimit"]
 
 T = TypeVar("T")
 
 GRACE_S: Final = 2.0
 """What the server gets beyond its own limit, to say that it has stopped."""
+
+
+OTHERWISE_S: Final = 15.0
+"""For what is said without a limit of its own: closing a cursor, say."""
 
 
 class NoAnswerError(Exception):
@@ -31,7 +35,7 @@ class WaitLimit:
 
     def __init__(self) -> None:
         self._at_s: float | None = None
-        self._seconds = 0.0
+        self._seconds = OTHERWISE_S
 
     def begin(self, seconds: float) -> None:
         """Allow *seconds* from now on."""
@@ -39,8 +43,8 @@ class WaitLimit:
         self._at_s = clock.monotonic_s() + seconds
 
     def lift(self) -> None:
-        """Allow any time."""
-        self._at_s = None
+        """Allow each wait that comes without a limit of its own `OTHERWISE_S`."""
+        self._at_s, self._seconds = None, OTHERWISE_S
 
     def watching(self, conversation: Generator[Any, Any, T]) -> Generator[Any, Any, T]:
         """Go through psycopg's *conversation* with the server, and leave it where nothing was heard in time.
@@ -50,11 +54,12 @@ class WaitLimit:
         Raises:
             NoAnswerError: The time is over. The connection is of no more use.
         """
+        at_s = clock.monotonic_s() + OTHERWISE_S if self._at_s is None else self._at_s
         try:
             wanted = next(conversation)
             while True:
                 ready = yield wanted
-                if not ready and self._at_s is not None and clock.monotonic_s() >= self._at_s:
+                if not ready and clock.monotonic_s() >= at_s:
                     message = f"no answer in {self._seconds:g} s"
                     raise NoAnswerError(message)
                 wanted = conversation.send(ready)

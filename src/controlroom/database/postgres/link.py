@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
+import select
 from abc import ABC, abstractmethod
 from asyncio import CancelledError
 from typing import Any, Final
@@ -19,11 +21,15 @@ KEY: Final = "controlroom"
 """Where a pooled connection keeps its link."""
 
 _QUERY_CANCELED: Final = "57014"
-_XID: Final = "SELECT pg_current_xact_id_if_assigned()::text"
+# NULL where nothing was written: then no number was given.
+_XID_AND_PID: Final = "SELECT pg_current_xact_id_if_assigned() || ' ' || pg_backend_pid()"
+_COMMITTED: Final = {"committed": True, "aborted": False}
 
 
 class PostgresLink(ABC):
     """What both drivers share: limits of time, and how a transaction ends."""
+
+    status_query: str | None = "SELECT pg_xact_status('{xid}')"
 
     def __init__(self, dbapi: Any, options: Options) -> None:
         self.dbapi = dbapi
@@ -31,40 +37,77 @@ class PostgresLink(ABC):
         self.options = options
         self.only_reads = False
         self.xid: str | None = None
+        self.pid: int | None = None  # asked for: what a pooler says when a client connects is a number of its own
+        self.has_served = False
+        self.generation = 0
+        self.application_name = ""
+        self._process = os.getpid()
         self._cancelled = False
+        self._is_limited = False
+        self._poll: Any = None
         self._set_s = options.statement_timeout_s  # what the server stops statements after
         self._limit_s = options.statement_timeout_s
         self._rule = "statement_timeout_s"
 
-    @property
-    @abstractmethod
-    def pid(self) -> int | None:
-        """The server's process that serves this connection."""
-
-    @abstractmethod
     def run(self, sql: str) -> Any:
         """Execute *sql*, one query or several commands; return the first value of the query, or the last command's tag."""
+        self._require_own_process()
+        if self._is_limited:
+            return self._ask(sql)
+        self.limit(self.options.commit_timeout_s)
+        try:
+            return self._ask(sql)
+        finally:
+            self.limit(None)
+
+    @abstractmethod
+    def _ask(self, sql: str) -> Any:
+        """Execute *sql*, within the limit that is set."""
 
     @abstractmethod
     def is_open(self) -> bool:
         """Tell whether a transaction is open on it, failed or not; a closed connection has none."""
 
     @abstractmethod
+    def is_lost(self) -> bool:
+        """Tell whether it is known, without asking, that nobody is at the other end."""
+
+    def let_go(self) -> None:  # noqa: B027 - psycopg takes leave of nobody
+        """Close the connection without taking leave: nobody would answer."""
+
+    @abstractmethod
+    def is_heard(self) -> bool:
+        """Tell whether the driver has heard the last answer; else it does not know whether a transaction is open."""
+
+    @abstractmethod
     def has_failed(self) -> bool:
         """Tell whether the transaction can only be rolled back."""
 
-    @abstractmethod
     def limit(self, seconds: float | None) -> None:
-        """Leave the server where it says nothing for *seconds*, closing the connection; None: wait."""
+        """Leave the server where it says nothing for *seconds*, closing the connection; None: nothing is asked for now."""
+        self._is_limited = seconds is not None
+        if seconds is None:
+            self.driver.limit.lift()
+        else:
+            self.driver.limit.begin(seconds)
 
-    def begin(self, sql: str, statement_timeout_s: float) -> None:
-        """Run *sql*, which begins a transaction and sets its limits; *statement_timeout_s* is among them."""
-        self.xid, self._set_s = None, statement_timeout_s
-        self.limit(statement_timeout_s + GRACE_S)
+    def begin(self, sql: str, statement_timeout_s: float, wait_s: float) -> None:
+        """Run *sql*, which begins a transaction and sets its limits; *statement_timeout_s* is among them.
+
+        It is answered in *wait_s*, or not at all.
+        """
+        self.xid, self.pid, self._set_s = None, None, statement_timeout_s
+        self.limit(wait_s)
         try:
             self.run(sql)
         finally:
             self.limit(None)
+        self.has_served = True
+
+    def _require_own_process(self) -> None:
+        if self._process != os.getpid():
+            message = "This unit of work belongs to the parent process. Nothing was run. Begin one in this process."
+            raise QueryError(message)
 
     def start(self, what: str) -> None:
         """Give the statement that follows its time.
@@ -75,6 +118,7 @@ class PostgresLink(ABC):
         """
         if self._cancelled:
             raise CancelledError
+        self._require_own_process()
         deadline = current_deadline()
         self._limit_s, self._rule = self.options.statement_timeout_s, "statement_timeout_s"
         if deadline is not None:
@@ -117,6 +161,19 @@ class PostgresLink(ABC):
         )
         return QueryError(message)
 
+    def take_evidence(self) -> None:
+        """Find out the transaction's number and who serves it, unless it only reads or has failed."""
+        if self.only_reads or self.has_failed():
+            return
+        self.limit(self.options.commit_timeout_s)
+        try:
+            found = self.run(_XID_AND_PID)
+        finally:
+            self.limit(None)
+        if found is not None:
+            self.xid, pid = found.split()
+            self.pid = int(pid)
+
     def commit(self) -> None:
         """COMMIT, within its own limit: not the deadline's, since nobody could say what became of it.
 
@@ -125,8 +182,6 @@ class PostgresLink(ABC):
         """
         self.limit(self.options.commit_timeout_s)
         try:
-            if not self.only_reads and not self.has_failed() and self.xid is None:
-                self.xid = self.run(_XID)
             answer = self.run("COMMIT")
         finally:
             self.limit(None)
@@ -137,28 +192,42 @@ class PostgresLink(ABC):
             )
             raise DoomedTransactionError(message)
 
+    def has_committed(self) -> bool | None:
+        """Tell whether a COMMIT that was interrupted has happened; None where nobody here knows.
+
+        Where it is over, psycopg may have cancelled it: the session that sent it can ask without any doubt.
+        """
+        if not self.is_heard():
+            return None
+        if self.is_open() or self.xid is None:
+            return not self.is_open()
+        self.limit(self.options.commit_timeout_s)
+        try:
+            return _COMMITTED.get(self.run(f"SELECT pg_xact_status('{self.xid}')"))
+        except Exception:  # noqa: BLE001 - whatever it is: the question is still open
+            return None
+        finally:
+            self.limit(None)
+
     def roll_back(self) -> None:
-        """ROLLBACK."""
+        """ROLLBACK; nothing in a forked child, whose parent's transaction it is."""
+        if self._process != os.getpid():
+            return
         self.limit(self.options.commit_timeout_s)
         try:
             self.run("ROLLBACK")
         finally:
             self.limit(None)
 
-    def touched(self) -> None:
+    def touched(self) -> None:  # noqa: B027 - what it does is nothing
         """Nothing outlives a unit that was not committed by it."""
 
 
 class PsycopgLink(PostgresLink):
     """A connection of psycopg, sync or adapted for asyncio."""
 
-    @property
-    def pid(self) -> int | None:
-        """The server's process that serves this connection."""
-        return None if self.driver.closed else int(self.driver.info.backend_pid)
-
-    def run(self, sql: str) -> Any:
-        """Execute *sql*, one query or several commands; return the first value of the query, or the last command's tag."""
+    def _ask(self, sql: str) -> Any:
+        """Execute *sql*, within the limit that is set."""
         if hasattr(self.dbapi, "run_async"):
             return self.dbapi.run_async(lambda driver: _asked(driver, sql))
         with self.driver.cursor() as cursor:
@@ -169,16 +238,32 @@ class PsycopgLink(PostgresLink):
         """Tell whether a transaction is open on it, failed or not; a closed connection has none."""
         return not self.driver.closed and self.driver.info.transaction_status.name != "IDLE"
 
+    def is_lost(self) -> bool:
+        """Tell whether it is known, without asking, that nobody is at the other end.
+
+        An idle server says nothing, but for its farewell (or a notice, after which a new connection does no harm).
+        """
+        if self.driver.closed:
+            return True
+        if self._poll is None:
+            self._poll = _poll_of(self.driver.fileno())
+        return bool(self._poll is not None and self._poll.poll(0))
+
+    def is_heard(self) -> bool:
+        """Tell whether the driver has heard the last answer; else it does not know whether a transaction is open."""
+        return self.driver.info.transaction_status.name not in ("ACTIVE", "UNKNOWN")
+
     def has_failed(self) -> bool:
         """Tell whether the transaction can only be rolled back."""
         return bool(self.driver.info.transaction_status.name == "INERROR")
 
-    def limit(self, seconds: float | None) -> None:
-        """Leave the server where it says nothing for *seconds*, closing the connection; None: wait."""
-        if seconds is None:
-            self.driver.limit.lift()
-        else:
-            self.driver.limit.begin(seconds)
+
+def _poll_of(fileno: int) -> Any:
+    if not hasattr(select, "poll"):  # Windows: BEGIN finds out
+        return None
+    poll = select.poll()
+    poll.register(fileno, select.POLLIN)
+    return poll
 
 
 async def _asked(driver: Any, sql: str) -> Any:
@@ -190,18 +275,8 @@ async def _asked(driver: Any, sql: str) -> Any:
 class AsyncpgLink(PostgresLink):
     """A connection of asyncpg, adapted for SQLAlchemy."""
 
-    def __init__(self, dbapi: Any, options: Options) -> None:
-        super().__init__(dbapi, options)
-        self._alarm: asyncio.TimerHandle | None = None
-        self.pid_at_first: int = self.driver.get_server_pid()
-
-    @property
-    def pid(self) -> int | None:
-        """The server's process that serves this connection."""
-        return self.pid_at_first
-
-    def run(self, sql: str) -> Any:
-        """Execute *sql*, one query or several commands; return the first value of the query, or the last command's tag."""
+    def _ask(self, sql: str) -> Any:
+        """Execute *sql*, within the limit that is set."""
         ask = self.driver.fetchval if sql.startswith("SELECT") else self.driver.execute
         return self.dbapi.run_async(lambda _: ask(sql))
 
@@ -209,18 +284,21 @@ class AsyncpgLink(PostgresLink):
         """Tell whether a transaction is open on it, failed or not; a closed connection has none."""
         return not self.driver.is_closed() and bool(self.driver.is_in_transaction())
 
+    def is_lost(self) -> bool:
+        """Tell whether it is known, without asking, that nobody is at the other end: the loop listens."""
+        return bool(self.driver.is_closed())
+
+    def let_go(self) -> None:
+        """Close the connection without taking leave: nobody would answer."""
+        self.driver.terminate()
+
+    def is_heard(self) -> bool:
+        """Tell whether the driver has heard the last answer; else it does not know whether a transaction is open."""
+        return not self.driver.is_closed()
+
     def has_failed(self) -> bool:
         """Tell whether the transaction can only be rolled back: asyncpg learns that from COMMIT's tag only."""
         return False
-
-    def limit(self, seconds: float | None) -> None:
-        """Leave the server where it says nothing for *seconds*, closing the connection; None: wait."""
-        if self._alarm is not None:
-            self._alarm.cancel()
-            self._alarm = None
-        if seconds is not None:
-            # The loop's own timer: a sleeping task for every statement would cost more than the statement.
-            self._alarm = asyncio.get_running_loop().call_later(seconds, self.driver.terminate)
 
 
 def milliseconds(seconds: float) -> int:

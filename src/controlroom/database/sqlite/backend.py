@@ -16,11 +16,12 @@ from pathlib import Path
 from sqlite3 import SQLITE_CANTOPEN, SQLITE_READONLY
 from typing import Any, Final
 
-from sqlalchemy import URL, Column, Connection, DateTime, Dialect, Table, UpdateBase, text
+from sqlalchemy import URL, Column, ColumnElement, Connection, DateTime, Dialect, Table, UpdateBase, literal, text
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.pool import AsyncAdaptedQueuePool, NullPool, QueuePool, StaticPool
 from sqlalchemy.types import TypeEngine
 
+from controlroom import clock
 from controlroom.clock import current_deadline
 from controlroom.database.meanings import Meanings
 from controlroom.database.options import Options
@@ -64,6 +65,11 @@ class Sqlite:
     def belongs_to_one_process(self) -> bool:
         """Whether a forked child cannot open it again."""
         return self.in_memory
+
+    @property
+    def belongs_to_one_loop(self) -> bool:
+        """Whether connections of one event loop are of no use in another: aiosqlite's have threads of their own."""
+        return False
 
     @property
     def serializes_writers(self) -> bool:
@@ -157,6 +163,18 @@ class Sqlite:
             link.run("BEGIN")
         else:
             link.take_the_lock()
+
+    def now_s(self) -> ColumnElement[float]:
+        """Return the time of this machine, seconds since 1970: SQLite has no other."""
+        return literal(clock.utcnow().timestamp())
+
+    def may_begin_again(self, link: SqliteLink) -> bool:  # noqa: ARG002 - there is no network to lose it
+        """Whether BEGIN, which failed, may be said on another connection."""
+        return False
+
+    def end_session(self, work: Transaction, pid: int, xid: str) -> bool:  # noqa: ARG002 - there are none
+        """End nothing: SQLite has no sessions that outlive their connection."""
+        return False
 
     def why_it_cannot_open(self, error: BaseException) -> str | None:
         """Return what is wrong with the path, where that can be seen from here."""

@@ -66,6 +66,24 @@ class SqliteLink:
         stopped = getattr(getattr(error, "orig", error), "sqlite_errorcode", None) == SQLITE_INTERRUPT
         return self.stopwatch.verdict(what) if stopped else None
 
+    @property
+    def status_query(self) -> str | None:
+        """What a person asks the server: there is none."""
+        return None
+
+    @property
+    def pid(self) -> int | None:
+        """The server's process: there is none."""
+        return None
+
+    @property
+    def xid(self) -> str | None:
+        """The server's number of the transaction: there is none."""
+        return None
+
+    def take_evidence(self) -> None:
+        """Do nothing: a COMMIT in doubt is settled by looking into the file."""
+
     def commit(self) -> None:
         """COMMIT; repeated while somebody else holds the lock, for as long as locks are waited for."""
         self.persist(self.dbapi.commit)
@@ -115,6 +133,10 @@ class SqliteLink:
             self.dbapi.run_async(lambda _: clock.asleep(seconds))
         else:
             clock.sleep(seconds)
+
+    def has_committed(self) -> bool | None:
+        """Tell whether a COMMIT that was interrupted has happened."""
+        return not self.is_open()
 
     def is_open(self) -> bool:
         """Tell whether a transaction is open on it; a closed connection has none."""

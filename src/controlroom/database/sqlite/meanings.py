@@ -12,7 +12,7 @@ from typing import Final
 
 from sqlalchemy import exc
 
-from controlroom.database.meanings import Meaning
+from controlroom.database.meanings import Facts, Meaning, Phrases
 from controlroom.errors import (
     DatabaseError,
     DatabaseUnavailableError,
@@ -25,11 +25,46 @@ __all__ = ["SqliteMeanings"]
 
 _PRIMARY: Final = 0xFF
 _DRIVER_FAULTS = (OverflowError, UnicodeError)  # raised by sqlite3 while binding; they are not its Error
-_TABLES = (
-    re.compile(r"^(?:UNIQUE|NOT NULL) constraint failed: (?P<table>[^,]+)\.[^.,]+(?:,|$)"),
+_NAMED = (
+    re.compile(r"^(?:UNIQUE|NOT NULL) constraint failed: (?P<table>[^,]+)\.(?P<column>[^.,]+)$"),
+    re.compile(r"^(?:UNIQUE|NOT NULL) constraint failed: (?P<table>[^,]+)\.[^.,]+,"),
+    re.compile(r"^CHECK constraint failed: (?P<constraint>\w+)$"),
+    re.compile(r"^table (?P<table>.+) has no column named (?P<column>.+)$"),
+    re.compile(r"^cannot store \w+ value in \w+ column (?P<table>[^,]+)\.(?P<column>[^.,]+)$"),
     re.compile(r"^no such table: (?P<table>.+)$"),
 )
 _CONTROL_TABLES: Final = "no such table: controlroom_"
+# Where SQLite speaks of a statement, of JSON or of a trigger, it may quote what it was given: these do not.
+_QUOTES: Final = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT)
+_MAY_BE_SHOWN: Final = Phrases(
+    (
+        r"(?:UNIQUE|NOT NULL|FOREIGN KEY|CHECK|PRIMARY KEY) constraint failed(?:: .+)?",
+        r"cannot store \w+ value in \w+ column [\w.]+",
+        r"datatype mismatch",
+        r"no such (?:table|column|function|index|view|savepoint|collation sequence|module): [\w.\"]+",
+        r"table \S+ has no column named \S+",
+        r"table \S+ has \d+ columns but \d+ values were supplied",
+        r"(?:table|index|view|trigger) \S+ already exists",
+        r"there is already (?:a|an|another) (?:table|index) (?:or index )?(?:named|with this name).*",
+        r"ambiguous column name: [\w.]+",
+        r"duplicate column name: \S+",
+        r'near "[\w.,;()*=<>]+": syntax error',
+        r"incomplete input",
+        r"\d+ values for \d+ columns",
+        r"all VALUES must have the same number of terms",
+        r"sub-select returns \d+ columns - expected \d+",
+        r"wrong number of arguments to function \w+\(\)",
+        r"misuse of (?:aggregate|window function).*",
+        r"ON CONFLICT clause does not match any PRIMARY KEY or UNIQUE constraint",
+        r"cannot (?:modify|UPSERT|start|commit|rollback|INSERT|UPDATE|VACUUM|ATTACH|DETACH)\b[\w\s-]+",
+        r"foreign key mismatch - \S+ referencing \S+",
+        r"attempt to write a readonly database",
+        r"integer overflow|malformed JSON|too many SQL variables|parser stack overflow|too many attached databases.*",
+        r"database table is locked.*|database schema has changed|not an error|SQL logic error|interrupted",
+        r"(?:string|BLOB|statement) (?:or blob )?too (?:big|long)",
+        r"(?P<said>Could not decode to UTF-8 column '\w+') with text .*(?s:.*)",
+    )
+)
 
 
 _LOCKED = Meaning(
@@ -122,10 +157,11 @@ class SqliteMeanings:
         """Return what is wrong with the configuration: nothing that an error of SQLite would say."""
         return None
 
-    def table_of(self, error: BaseException) -> str | None:
-        """Return the table that *error* names."""
+    def facts_of(self, error: BaseException) -> Facts:
+        """Return what *error* names."""
         said = self.said(error)
-        return next((match["table"] for pattern in _TABLES if (match := pattern.match(said))), None)
+        named = next((match.groupdict() for pattern in _NAMED if (match := pattern.match(said))), {})
+        return Facts(None, named.get("table"), named.get("column"), named.get("constraint"))
 
     def refused_write(self, error: BaseException) -> bool:
         """Tell whether *error* says that a unit that only reads tried to write."""
@@ -133,4 +169,19 @@ class SqliteMeanings:
 
     def said(self, error: BaseException) -> str:
         """Return the text of *error*, without any value of a row."""
-        return str(error).rstrip(".")
+        if isinstance(error, UnicodeError):
+            return str(getattr(error, "reason", "a text is none"))
+        text, code = str(error).rstrip("."), _code_of(error)
+        if code in _QUOTES or (code is None and "with text" in text):
+            return _MAY_BE_SHOWN.in_(text) or getattr(error, "sqlite_errorname", None) or type(error).__name__
+        return text
+
+    def stand_in(self, error: BaseException) -> BaseException:
+        """Return an exception of the class of *error*, a driver's, that holds what `said` and `facts_of` do, and no more."""
+        if isinstance(error, UnicodeError):
+            return ValueError(f"{type(error).__name__}: {self.said(error)}")  # its args hold the whole text
+        stand_in = type(error)(self.said(error))
+        for name in ("sqlite_errorcode", "sqlite_errorname"):
+            if hasattr(error, name):
+                setattr(stand_in, name, getattr(error, name))
+        return stand_in

@@ -26,7 +26,14 @@ OF_WRITES: Final = (
         "WARNING",
         "COMMIT got no clear answer: the unit of work is in the database whole, or not at all.",
         _UNITS,
-        (_UNIT, Field("reason", "string", "the class of the error"), _TOOK),
+        (
+            _UNIT,
+            Field("reason", "string", "the class of the error"),
+            _TOOK,
+            Field("commit_token", "string", "the ledger key that it claimed", nullable=True),
+            Field("server_pid", "integer", "the server's process that had it", nullable=True),
+            Field("xid", "string", "the server's number of the transaction", nullable=True),
+        ),
     ),
     Event(
         "on_commit_failed",

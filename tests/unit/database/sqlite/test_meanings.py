@@ -86,6 +86,52 @@ def test_what_the_driver_finds_wrong_itself_is_the_programs_fault() -> None:
     assert "several statements" in several.fact
 
 
+CANARY = "s3cr3t-" + "canary"
+SHOWING = {
+    "a trigger": f"SELECT RAISE(ABORT, '{CANARY}')",
+    "a path of JSON": f"SELECT json_extract('{{}}', '{CANARY}')",
+    "a token": f"SELECT '{CANARY}",
+    "an unknown name": f"SELECT * FROM t WHERE a = {CANARY}",
+    "a text that is none": f"SELECT CAST(x'{CANARY.encode().hex()}ff' AS TEXT)",
+}
+
+
+@pytest.mark.parametrize("kind", sorted(SHOWING))
+def test_what_sqlite_quotes_is_not_passed_on(kind: str) -> None:
+    connection = sqlite3.connect(":memory:")
+    connection.execute("CREATE TABLE t (a)")
+    connection.execute(f"CREATE TRIGGER refuse AFTER INSERT ON t BEGIN SELECT RAISE(ABORT, '{CANARY}'); END")
+    try:
+        with pytest.raises(sqlite3.Error) as caught:
+            connection.execute("INSERT INTO t VALUES (1)" if kind == "a trigger" else SHOWING[kind]).fetchall()
+    finally:
+        connection.close()
+
+    stand_in = MEANINGS.stand_in(caught.value)
+    assert type(stand_in) is type(caught.value)
+    assert getattr(stand_in, "sqlite_errorcode", None) == getattr(caught.value, "sqlite_errorcode", None)
+    for shown in (MEANINGS.said(caught.value), str(stand_in), repr(stand_in), str(vars(stand_in))):
+        assert shown
+        assert CANARY.split("-")[1] not in shown
+
+
+@pytest.mark.parametrize(
+    ("said", "names"),
+    [
+        ("NOT NULL constraint failed: people.name", ("people", "name", None)),
+        ("UNIQUE constraint failed: hops.a, hops.b", ("hops", None, None)),
+        ("CHECK constraint failed: grown", (None, None, "grown")),
+        ("table people has no column named agee", ("people", "agee", None)),
+        ("cannot store TEXT value in INTEGER column people.age", ("people", "age", None)),
+        ("no such table: people", ("people", None, None)),
+    ],
+)
+def test_what_an_error_names_is_found(said: str, names: tuple[str | None, ...]) -> None:
+    facts = MEANINGS.facts_of(error_of(sqlite3.SQLITE_CONSTRAINT, said))
+
+    assert (facts.table, facts.column, facts.constraint) == names
+
+
 def test_missing_control_tables_name_the_next_act() -> None:
     meaning = MEANINGS.meaning_of(error_of(sqlite3.SQLITE_ERROR, "no such table: controlroom_ledger"))
 
