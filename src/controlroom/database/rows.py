@@ -83,17 +83,30 @@ class RowShape:
             yield self._filled(converted) if fills else tuple(converted)
 
     def ready(self, rows: list[Any], start: int) -> list[DriverRow]:
-        """Return what `driver_rows` yields for *rows*; at once where they are as the driver takes them."""
-        if any(self.fillers) or any(each is not as_it_is for each in self.converters):
+        """Return what `driver_rows` yields for *rows*, a column at a time where that can be done."""
+        quick = None if any(self.fillers) else self._quick(rows)
+        if quick is None:
             return list(self.driver_rows(rows, start))
+        converters = [(place, each) for place, each in enumerate(self.converters) if each is not as_it_is]
+        if not converters:
+            return quick
+        columns: list[Iterable[Any]] = list(zip(*quick, strict=True))
+        try:
+            for place, convert in converters:
+                columns[place] = list(map(convert, columns[place]))
+        except Exception:  # noqa: BLE001 - whatever it is: the row is named there
+            return list(self.driver_rows(rows, start))
+        return list(zip(*columns, strict=True))
+
+    def _quick(self, rows: list[Any]) -> list[DriverRow] | None:
+        """Return the values of *rows* where all of them are of one usual kind, and whole."""
         kinds, width = set(map(type, rows)), len(self.names)
-        whole = self.chosen or set(map(len, rows)) == {width}
-        if kinds == {tuple} and self.chosen and self.places == tuple(range(width)) and set(map(len, rows)) == {width}:
-            return rows
-        if kinds == {dict} and whole and width > 1:
-            with suppress(KeyError):  # a row has other columns: it is named below
+        if kinds == {tuple} and self.chosen and self.places == tuple(range(width)):
+            return rows if set(map(len, rows)) == {width} else None
+        if kinds == {dict} and width > 1 and (self.chosen or set(map(len, rows)) == {width}):
+            with suppress(KeyError):  # a row has other columns
                 return list(map(itemgetter(*self.names), rows))
-        return list(self.driver_rows(rows, start))
+        return None
 
     def _picked(self, rows: Iterable[Any], start: int) -> Iterator[DriverRow]:
         """Yield the values of each row in the order of the columns: at once for the usual kinds of rows."""

@@ -18,7 +18,7 @@ from controlroom.errors import QueryError
 
 __all__ = ["executable", "parameters_of"]
 
-_WORDS = re.compile(r"\w[\w$]*|;")
+_WORDS = re.compile(r"\w[\w$]*|\S")
 _COLONS = re.compile(r"\\:|::")
 # Their bodies hold statements, semicolons included: SQLite's triggers, and routines that are written out in SQL.
 _WITH_BODY = re.compile(r"CREATE (?:OR REPLACE )?(?:TEMP |TEMPORARY )?(?:TRIGGER|FUNCTION|PROCEDURE)\b")
@@ -62,12 +62,12 @@ def _from_text(statement: str, grammar: Grammar) -> tuple[TextClause, str]:
     while words and words[0] == ";":
         del words[0]
     _require_one(words, grammar)
-    said = " ".join(words)
+    said = " ".join(word for word in words if word == "'" or word[0].isalnum() or word[0] == "_")
     if (refused := refusal_of(said, grammar.name)) is not None:
         name, why, instead = refused
         message = f"{name} is not for a statement: {why}. Nothing was run. {instead}"
         raise QueryError(message)
-    first = next((word for word in words if word not in ";'"), "")
+    first = next((word for word in said.split() if word != "'"), "")
     return text("".join(parts)), first or "the statement"
 
 

@@ -75,6 +75,12 @@ def test_a_construct_is_named_by_its_table_and_a_text_by_its_verb() -> None:
             executable(nothing)
 
 
+@pytest.mark.parametrize("more", ["'", '"', "[", "*", "-", "(", "1", "x", "'x'"])
+def test_whatever_stands_behind_a_semicolon_is_another_statement(more: str) -> None:
+    with pytest.raises(QueryError, match="several statements"):
+        executable(f"SELECT 1;{more}")
+
+
 def test_what_stands_behind_a_nul_character_is_not_lost_without_a_word() -> None:
     with pytest.raises(QueryError, match="NUL"):
         executable("DELETE FROM t\0 WHERE id = 7")
