@@ -56,7 +56,14 @@ WITH_ENGINES = (
     ),
 )
 # What the tests start that is no Python package: the program, and Debian's package of it.
-PROGRAMS = {"chromium": "chromium"}
+PROGRAMS = {
+    "chromium": "chromium",
+    "mariadbd": "mariadb-server-core",  # the server alone: nothing that would start with the machine
+    "my_print_defaults": "mariadb-client-core",
+    "pgbouncer": "pgbouncer",
+}
+# Debian keeps servers where a user's PATH does not look.
+SEARCHED = os.pathsep.join([os.environ["PATH"], "/usr/sbin", "/usr/lib/postgresql/bin"])
 SERVERS = ("datasette", "django", "djangorestframework", "fastapi", "fastapi-pagination", "sqlakeyset", "uvicorn")
 EXAMPLE_PATHS = [path for path in ("examples", "tests/docs") if (ROOT / path).is_dir()]
 
@@ -178,7 +185,7 @@ def docs(session: nox.Session) -> None:
 
 def install_programs(session: nox.Session) -> None:
     """Install what the tests start and this machine lacks, where that may be done; elsewhere those tests say why they skip."""
-    missing = [package for program, package in PROGRAMS.items() if shutil.which(program) is None]
+    missing = [package for program, package in PROGRAMS.items() if shutil.which(program, path=SEARCHED) is None]
     if not missing:
         return
     sudo = [] if os.geteuid() == 0 else ["sudo", "-n"]

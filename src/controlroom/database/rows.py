@@ -83,20 +83,10 @@ class RowShape:
             yield self._filled(converted) if fills else tuple(converted)
 
     def ready(self, rows: list[Any], start: int) -> list[DriverRow]:
-        """Return what `driver_rows` yields for *rows*, a column at a time where that can be done."""
-        quick = None if any(self.fillers) else self._quick(rows)
-        if quick is None:
-            return list(self.driver_rows(rows, start))
-        converters = [(place, each) for place, each in enumerate(self.converters) if each is not as_it_is]
-        if not converters:
-            return quick
-        columns: list[Iterable[Any]] = list(zip(*quick, strict=True))
-        try:
-            for place, convert in converters:
-                columns[place] = list(map(convert, columns[place]))
-        except Exception:  # noqa: BLE001 - whatever it is: the row is named there
-            return list(self.driver_rows(rows, start))
-        return list(zip(*columns, strict=True))
+        """Return what `driver_rows` yields for *rows*; at once where the driver takes the values as they are."""
+        converts = any(self.fillers) or any(each is not as_it_is for each in self.converters)
+        quick = None if converts else self._quick(rows)
+        return list(self.driver_rows(rows, start)) if quick is None else quick
 
     def _quick(self, rows: list[Any]) -> list[DriverRow] | None:
         """Return the values of *rows* where all of them are of one usual kind, and whole."""

@@ -179,18 +179,22 @@ class PostgresLink(ABC):
 
         Raises:
             DoomedTransactionError: The server rolled back instead, as it does where a statement has failed.
+            ConnectionError: What came back was the answer to something else: nobody knows.
         """
         self.limit(self.options.commit_timeout_s)
         try:
             answer = self.run("COMMIT")
         finally:
             self.limit(None)
-        if answer != "COMMIT":
+        if answer == "ROLLBACK":
             message = (
-                f"The server answered COMMIT with {answer}: a statement had failed, and its error never reached this unit. "
+                "The server answered COMMIT with ROLLBACK: a statement had failed, and its error never reached this unit. "
                 "Everything was rolled back. Let errors out, and run the unit again."
             )
             raise DoomedTransactionError(message)
+        if answer != "COMMIT":
+            message = f"COMMIT was answered with {answer!r}, which answers something else"
+            raise ConnectionError(message)
 
     def has_committed(self) -> bool | None:
         """Tell whether a COMMIT that was interrupted has happened; None where nobody here knows.
