@@ -32,7 +32,7 @@ class Engine:
         self._given = transport
         self._trust = trust
         self._routes: dict[Origin | None, library.BaseTransport] = {} if transport is None else {None: transport}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # inside, an abandoned walk may be collected, which then closes a client
         self._open = weakref.finalize(self, _close_all, self._routes)  # a forgotten client leaks no socket
 
     def perform(self, step: Pause | Send | Coordinate) -> Any:
