@@ -235,9 +235,10 @@ def test_a_file_that_could_not_be_looked_at_is_closed_once(tmp_path: Path, monke
 
     with monkeypatch.context() as patched:
         patched.setattr(os, "fstat", refuse)
-        with pytest.raises(OSError, match="Input/output"):
+        with pytest.raises(OSError, match="Input/output") as caught:  # its traceback keeps alive what was begun
             open_regular(tmp_path / "a", "a")
     fd = os.open(tmp_path / "a", os.O_RDONLY)
+    del caught
     gc.collect()
 
     assert os.read(fd, 1) == b"a"
