@@ -16,7 +16,7 @@ from controlroom.redaction.registry import Span
 __all__ = ["placed_secrets"]
 
 _LONGEST_NAME = 80
-_WORDS = ("pass", "pw", "secret", "token", "key", "authorization", "credential", "cookie", "sig")
+_WORDS = ("pass", "pw", "secret", "token", "key", "authorization", "credential", "cookie", "sig", "jwt", "bearer")
 _SHORTEST_WORD = 2
 
 # RFC 3986 ends the authority at "/", "?" or "#", but drivers accept passwords that hold them bare. A port is no password.
@@ -67,6 +67,8 @@ def _may_hold_a_name(lowered: str) -> bool:
         or ("w" in lowered and "pw" in lowered)
         or ("g" in lowered and "sig" in lowered)
         or ("z" in lowered and "authorization" in lowered)
+        or ("j" in lowered and "jwt" in lowered)
+        or "bearer" in lowered
         or "pass" in lowered
         or "secret" in lowered
         or "credential" in lowered

@@ -37,6 +37,8 @@ MASKED = [
     ("AccountName=a;AccountKey=abc==;EndpointSuffix=x", "AccountName=a;AccountKey=***;EndpointSuffix=x"),
     ("Settings(password='lovelace', token=12345, size=3)", "Settings(password='***', token=***, size=3)"),
     ("{:api_key=>'abc'}", "{:api_key=>'***'}"),
+    ("with auth_jwt=abc", "with auth_jwt=***"),
+    ("bearer=abc", "bearer=***"),
     ("{'X-Amz-Security-Token': b'abc', 'Accept': b'*/*'}", "{'X-Amz-Security-Token': b'***', 'Accept': b'*/*'}"),
     ("password=b\"a'b\" token=Rb'abc' pwd=b", "password=b\"***\" token=Rb'***' pwd=***"),
     ("password=a,b", "password=***,b"),
