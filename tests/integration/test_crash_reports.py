@@ -36,6 +36,7 @@ def test_passes():
 
 
 def test_the_report_of_a_lost_test_says_where_it_hung_or_crashed_or_who_killed_it(tmp_path: Path) -> None:
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")  # the temporary folder may lie inside of a project
     (tmp_path / "conftest.py").write_text(CONFTEST)
     (tmp_path / "test_lost.py").write_text(TESTS)
     options = ["faulthandler_timeout=1", "faulthandler_exit_on_timeout=true", f"pythonpath={ROOT}"]
