@@ -19,7 +19,7 @@ try:
 except ImportError:  # the extra "speed" is not installed: structlog's recipe then runs with the standard library's json
     orjson = None  # type: ignore[assignment]
 
-__all__ = ["BOUND", "ENDPOINT", "TEXT", "Peer", "Row", "failed", "peers", "rows"]
+__all__ = ["BOUND", "ENDPOINT", "TEXT", "Peer", "Row", "failed", "peers", "rows", "with_facts"]
 
 BOUND = {"run_id": "2026-11-22-7f3a91", "file": "landing/orders-2026-11-21.csv", "walk": "w1"}
 TEXT = "page_fetched run_id=%s file=%s walk=%s endpoint=%s page=%s items=%s elapsed_s=%s key=%s"
@@ -152,7 +152,9 @@ def _standard_json(folder: Path) -> Peer:
     return Peer(kv, dropped, lambda error: log.error("ingest_failed", exc_info=error), log)
 
 
-def _with_facts(log: Any) -> Peer:
+def with_facts(log: Any) -> Peer:
+    """Log through *log*, which takes facts as keywords."""
+
     def kv(row: Row) -> None:
         page, elapsed_s, key = row
         log.info("page_fetched", endpoint=ENDPOINT, page=page, items=200, elapsed_s=elapsed_s, key=key)
@@ -175,7 +177,7 @@ def _structlog_bytes(folder: Path, tracebacks: Any = structlog.processors.format
         structlog.processors.JSONRenderer(serializer=dumps),
     ]
     wrapper = structlog.make_filtering_bound_logger(logging.INFO)
-    return _with_facts(structlog.wrap_logger(raw, processors=chain, wrapper_class=wrapper).bind(**BOUND))
+    return with_facts(structlog.wrap_logger(raw, processors=chain, wrapper_class=wrapper).bind(**BOUND))
 
 
 def _structlog_standard(folder: Path) -> Peer:
@@ -188,7 +190,7 @@ def _structlog_standard(folder: Path) -> Peer:
     standard = _standard("processor_formatter", formatter, folder)
     chain = [*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter]
     wrapper = structlog.make_filtering_bound_logger(logging.INFO)
-    peer = _with_facts(structlog.wrap_logger(standard, processors=chain, wrapper_class=wrapper).bind(**BOUND))
+    peer = with_facts(structlog.wrap_logger(standard, processors=chain, wrapper_class=wrapper).bind(**BOUND))
     return Peer(peer.kv, peer.dropped, peer.failure, standard)
 
 
@@ -196,7 +198,7 @@ def _loguru(folder: Path) -> Peer:
     loguru_logger.remove()
     loguru_logger.add(folder / "loguru.jsonl", serialize=True, level="INFO", format="{message}")
     log = loguru_logger.bind(**BOUND)
-    peer = _with_facts(log)
+    peer = with_facts(log)
     return Peer(peer.kv, peer.dropped, lambda error: log.opt(exception=error).error("ingest_failed"))
 
 
@@ -206,4 +208,4 @@ def _powertools(folder: Path) -> Peer:
     log = PowertoolsLogger(service="orders", level="INFO", logger_handler=handler)
     logging.getLogger("orders").propagate = False  # or each of its lines would be one of ours, too
     log.append_keys(**BOUND)
-    return _with_facts(log)
+    return with_facts(log)

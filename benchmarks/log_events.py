@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 if "--without-orjson" in sys.argv:
     sys.modules["orjson"] = None  # type: ignore[assignment]  # the documented way to make an import fail
 
-from _log_peers import BOUND, ENDPOINT, TEXT, Peer, Row, failed, peers, rows
+from _log_peers import BOUND, ENDPOINT, TEXT, Peer, Row, failed, peers, rows, with_facts
 from _side_by_side import compare
 
 from controlroom import get_logger, register_secret, setup_logging
@@ -45,16 +45,10 @@ def ours(folder: Path) -> Peer:
     for secret in SECRETS:
         register_secret(secret)
     log = get_logger("ours")
-
-    def kv(row: Row) -> None:
-        page, elapsed_s, key = row
-        log.info("page_fetched", endpoint=ENDPOINT, page=page, items=200, elapsed_s=elapsed_s, key=key)
-
-    def dropped(row: Row) -> None:
-        page, elapsed_s, key = row
-        log.debug("page_fetched", endpoint=ENDPOINT, page=page, items=200, elapsed_s=elapsed_s, key=key)
-
-    return Peer(kv, dropped, lambda error: log.failure("ingest_failed", error), logging.getLogger("a.package"))
+    peer = with_facts(log)
+    return Peer(
+        peer.kv, peer.dropped, lambda error: log.failure("ingest_failed", error), logging.getLogger("a.package")
+    )
 
 
 def repeated(work: Callable[[Row], object], count: int) -> Callable[[], None]:

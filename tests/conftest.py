@@ -1,4 +1,5 @@
-"""For every test: Hypothesis profiles, the signals of a terminal, the HTTP library chosen, and a watch over the log.
+"""For every test: Hypothesis profiles, the signals of a terminal, the HTTP library chosen, a watch over the log and one over
+the workers.
 
 `ci` draws the same examples on every run, so that a red run can be repeated; `nightly` looks further. No profile has a
 deadline: how fast a machine is, is not what a test here decides.
@@ -21,6 +22,9 @@ from controlroom.logs.events import EVENTS, FAILURE
 from controlroom.logs.events.judging import differences
 from controlroom.logs.logger import Logger
 from controlroom.redaction.registry import Registry
+from tests.crash_reports import pytest_configure, pytest_configure_node, pytest_handlecrashitem
+
+__all__ = ["pytest_configure", "pytest_configure_node", "pytest_handlecrashitem"]
 
 # A shell without job control starts what it puts in the background with SIGINT ignored, and whatever that starts inherits
 # it (POSIX, XCU 2.9.3.1): the jobs that the tests interrupt would never hear of it.
@@ -97,7 +101,7 @@ def _secrets_of_its_own() -> Iterator[None]:
     kept = Registry()
     kept.__dict__.update(before.__dict__)
     kept._lock, kept._by_block = threading.Lock(), dict(before._by_block)
-    kept._blocks = kept._by_block.keys()
+    kept._blocks = set(kept._by_block)
     yield
     if redaction._registry is not before or before.generation != kept.generation:
         redaction._registry = kept

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
@@ -25,6 +26,7 @@ def summary(folder: Path, log: Path, exit_code: int) -> str:
             *_rows(events, folder / "flights.db"),
             *_retries(events),
             f"log         {_shown(log)}",
+            f"its story   {_shown(Path(sys.executable).with_name('controlroom'))} explain {_shown(log)}",
         ]
     )
 

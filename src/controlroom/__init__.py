@@ -95,6 +95,7 @@ if TYPE_CHECKING:
         Response,
         SinglePage,
         Timeouts,
+        WalkReport,
     )
     from controlroom.ingestion import (
         AsyncDelivery,
@@ -199,11 +200,12 @@ __all__ = [
     "RateLimit", "Receipt", "RejectedRecord", "Request", "Response", "RetryAfter", "RetryBudget", "RetryPolicy", "Run",
     "SettingDescribed", "SettingExplained", "SettingsReference", "ShutdownRequested", "SimulatedCrash", "SinglePage",
     "StorageAccessError", "StorageFullError", "StorageUnavailableError", "TableInfo", "Timeouts",
-    "TransactionConflictError", "UnitOfWork", "UnsafePathError", "Work", "WriteCount", "__version__", "aload_settings",
-    "aretry_on_rotation", "atomic_batch", "atomic_writer", "bound", "crash_everywhere", "current_deadline", "deadline",
-    "explain_settings", "forget_cached_secrets", "get_logger", "job", "keeping_secrets", "load_settings", "open_store",
-    "open_store_async", "override", "register_secret", "retry_on_rotation", "settings_reference", "setup_logging",
-    "shows_rotation", "spawn", "transfer", "transfer_async", "write_bytes", "write_json", "write_text",
+    "TransactionConflictError", "UnitOfWork", "UnsafePathError", "WalkReport", "Work", "WriteCount", "__version__",
+    "aload_settings", "aretry_on_rotation", "atomic_batch", "atomic_writer", "bound", "crash_everywhere",
+    "current_deadline", "deadline", "explain_settings", "forget_cached_secrets", "get_logger", "job", "keeping_secrets",
+    "load_settings", "open_store", "open_store_async", "override", "register_secret", "retry_on_rotation",
+    "settings_reference", "setup_logging", "shows_rotation", "spawn", "transfer", "transfer_async", "write_bytes",
+    "write_json", "write_text",
 ]
 # fmt: on
 
@@ -212,7 +214,7 @@ _HOMES = {
     "controlroom.clock": "current_deadline deadline",
     "controlroom.database": "AsyncDatabase AsyncUnitOfWork ColumnInfo Database TableInfo UnitOfWork WriteCount",
     "controlroom.errors": "APIAuthError APIConnectionError APIContractError APIRateLimitError APIStatusError APITimeoutError Attempt CheckpointRejectedError ChecksumMismatchError CircuitOpenError CommitInDoubtError ConfigError ControlRoomError DataError DatabaseError DatabaseUnavailableError DeadlineExceededError Disposition DoomedTransactionError ExternalAPIError FileOperationError IncompletePaginationError IntegrityViolationError InvalidRecordError LeaseLostError NothingToDo ObjectChangedError ObjectExistsError ObjectNotFoundError PaginationError PaginationLoopError PoolExhaustedError PublicationInDoubtError QuarantineThresholdError QueryError ShutdownRequested StorageAccessError StorageFullError StorageUnavailableError TransactionConflictError UnsafePathError",
-    "controlroom.http": "ApiClient ApiKeyAuth AsyncApiClient Auth AwsSigV4Auth BasicAuth BearerAuth CircuitBreaker CursorPagination Endpoint HeaderCursorPagination Headers KeysetPagination LinkHeaderPagination NextUrlPagination OAuth2ClientCredentials OAuth2RefreshToken OffsetPagination Page PageNumberPagination PageRequest PageResponse Pagination RateLimit RejectedRecord Request Response SinglePage Timeouts",
+    "controlroom.http": "ApiClient ApiKeyAuth AsyncApiClient Auth AwsSigV4Auth BasicAuth BearerAuth CircuitBreaker CursorPagination Endpoint HeaderCursorPagination Headers KeysetPagination LinkHeaderPagination NextUrlPagination OAuth2ClientCredentials OAuth2RefreshToken OffsetPagination Page PageNumberPagination PageRequest PageResponse Pagination RateLimit RejectedRecord Request Response SinglePage Timeouts WalkReport",
     "controlroom.ingestion": "AsyncDelivery AsyncInbox AsyncWork Delivery Inbox InboxReport Work",
     "controlroom.jobs": "Job Run job",
     "controlroom.logs": "Logger LoggingReport bound get_logger setup_logging spawn",

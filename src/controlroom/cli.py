@@ -95,7 +95,11 @@ def _generate_client(argv: Sequence[str]) -> int:
     parser = Parser(prog="controlroom generate-client", description="A typed client, from an OpenAPI 3 document.")
     command.add_to(parser)
     text, remarks = command.performed(parser.options(argv))
-    sys.stdout.buffer.write(text.encode())  # Python reads UTF-8, whatever a terminal writes
+    binary = getattr(sys.stdout, "buffer", None)  # Python reads UTF-8, whatever a terminal writes; a notebook has none
+    if binary is None:
+        sys.stdout.write(text)
+    else:
+        binary.write(text.encode())
     for remark in remarks:
         print(f"controlroom: {remark}", file=sys.stderr)
     return 0

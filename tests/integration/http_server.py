@@ -80,8 +80,7 @@ def serving(answer: Callable[[Asked], Answer]) -> Iterator[Server]:
 
 
 class _HTTPServer(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = True
+    daemon_threads = False  # socketserver waits, in server_close, for no daemon
     request_queue_size = 128
 
     def __init__(self, *args: Any) -> None:
@@ -139,7 +138,7 @@ def raw_server(talk: Callable[[socket.socket, threading.Event], None]) -> Iterat
     """Hand each connection to *talk*, in a thread of its own, with an event that is set when the test is over."""
     listener = socket.create_server(("127.0.0.1", 0))
     over = threading.Event()
-    threads: list[threading.Thread] = []
+    conversations: list[tuple[socket.socket, threading.Thread]] = []
 
     def converse(connection: socket.socket) -> None:
         with connection, contextlib.suppress(OSError):
@@ -153,7 +152,7 @@ def raw_server(talk: Callable[[socket.socket, threading.Event], None]) -> Iterat
             except OSError:
                 return
             thread = threading.Thread(target=converse, args=(connection,), daemon=True)
-            threads.append(thread)
+            conversations.append((connection, thread))
             thread.start()
 
     acceptor = threading.Thread(target=accept, daemon=True)
@@ -164,9 +163,12 @@ def raw_server(talk: Callable[[socket.socket, threading.Event], None]) -> Iterat
         over.set()
         with contextlib.suppress(OSError):
             listener.shutdown(socket.SHUT_RDWR)
+        acceptor.join(5)
         listener.close()
-        for thread in [acceptor, *threads]:
-            thread.join(5)
+        for connection, thread in conversations:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+            thread.join()
 
 
 def read_request(connection: socket.socket) -> bytes:

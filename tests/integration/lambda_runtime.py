@@ -121,7 +121,7 @@ def _handler(api: RuntimeAPI) -> type[BaseHTTPRequestHandler]:
 
 
 class _Server(ThreadingHTTPServer):
-    daemon_threads = True
+    daemon_threads = False  # socketserver waits, in server_close, for no daemon
 
     def handle_error(self, *_of_whom: object) -> None:
         """A runtime that is ended breaks off in the middle of asking for the next event."""

@@ -50,7 +50,7 @@ def test_a_compressed_answer_is_unpacked_and_a_bomb_is_not(colour: str) -> None:
     packed = {path: gzip.compress(body) for path, body in bodies.items()}
 
     def answer(asked: Asked) -> Answer:
-        assert asked.headers["accept-encoding"] == "gzip, deflate"
+        assert asked.headers["accept-encoding"].startswith("gzip, deflate")
         return Answer(packed[asked.path], headers={"Content-Encoding": "gzip"})
 
     with serving(answer) as server:
@@ -131,7 +131,7 @@ def test_tls_is_spoken_and_the_deadline_reaches_below_it(
 
     assert ask(colour, tls_url).json() == {}
     with pytest.raises(APITimeoutError) as raised:
-        ask(colour, tls_url, path="/drip", client={"timeouts": Timeouts(total_s=0.4), "retry": None})
+        ask(colour, tls_url, path="/drip", client={"timeouts": Timeouts(total_s=1), "retry": None})
     assert raised.value.phase == "total"
 
 

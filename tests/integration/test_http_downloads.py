@@ -104,7 +104,9 @@ def test_what_breaks_off_goes_on_where_it_was(colour: str, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("colour", COLOURS)
-@pytest.mark.parametrize("headers", [{"etag": None}, {"etag": 'W/"v1"'}, {"Accept-Ranges": "none"}], ids=str)
+@pytest.mark.parametrize(
+    "headers", [{"etag": None}, {"etag": 'W/"v1"'}, {"etag": '"\xfc"'}, {"Accept-Ranges": "none"}], ids=str
+)
 def test_without_a_strong_validator_it_begins_again(colour: str, headers: dict[str, Any], tmp_path: Path) -> None:
     receipt, asked = download(colour, Ranges(cuts=2, **headers), tmp_path / "export.csv")
 
@@ -166,10 +168,11 @@ def test_a_partial_answer_that_nobody_asked_for_is_no_content(colour: str, tmp_p
     "headers",
     [
         {"Repr-Digest": f"sha-256=:{base64.b64encode(hashlib.sha256(b'other').digest()).decode()}:"},
+        {"Content-Digest": f"sha-256=:{base64.b64encode(hashlib.sha256(b'other').digest()).decode()}:"},
         {"Digest": f"sha-256={base64.b64encode(hashlib.sha256(b'other').digest()).decode()}"},
         {"x-amz-checksum-sha256": base64.b64encode(hashlib.sha256(b"other").digest()).decode()},
     ],
-    ids=["RFC 9530", "RFC 3230", "S3"],
+    ids=["RFC 9530", "RFC 9530 content", "RFC 3230", "S3"],
 )
 def test_a_content_that_is_not_what_the_server_promised_is_not_published(
     colour: str, headers: dict[str, str], tmp_path: Path

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import json
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -32,7 +36,7 @@ from controlroom.http import (
 from controlroom.policy import Backoff
 from controlroom.retrying import RetryPolicy
 from controlroom.testing import ManualClock
-from controlroom.testing.faults_http import FAULTS, STYLES, Fault, FaultServer, Style, Verdict, put_through
+from controlroom.testing.faults_http import FAULTS, STYLES, Fault, FaultServer, ServedPage, Style, Verdict, put_through
 from tests.integration.http_colours import COLOURS
 
 pytestmark = pytest.mark.integration
@@ -102,7 +106,7 @@ def test_our_client_gets_all_records_or_an_error_whatever_is_wrong(style: Style,
 @pytest.mark.slow
 @pytest.mark.parametrize("colour", COLOURS)
 def test_our_client_outlives_silence_and_drips(colour: str) -> None:
-    patient = {"timeouts": Timeouts(read_s=0.2, total_s=0.8), "retry": RetryPolicy(backoff=Backoff(initial_s=0.0))}
+    patient = {"timeouts": Timeouts(read_s=0.3, total_s=1.5), "retry": RetryPolicy(backoff=Backoff(initial_s=0.0))}
 
     verdicts = put_through(ours(colour, "cursor", **patient), faults=sorted(BY_THE_CLOCK))
 
@@ -113,7 +117,7 @@ def test_our_client_outlives_silence_and_drips(colour: str) -> None:
 
 
 def fetched(url: str) -> Any:
-    with urllib.request.urlopen(url, timeout=1) as answer:
+    with urllib.request.urlopen(url, timeout=30) as answer:
         return json.load(answer)
 
 
@@ -292,8 +296,6 @@ def test_a_request_for_nothing_that_there_is_gets_an_error() -> None:
 
 
 def test_a_server_that_is_closed_leaves_no_connection_and_no_thread(recwarn: pytest.WarningsRecorder) -> None:
-    import threading
-
     before = set(threading.enumerate())
     with FaultServer(faults=[Fault("stall", page=1, times=None)]) as server:
         client = httpx.Client(timeout=0.1)
@@ -303,7 +305,31 @@ def test_a_server_that_is_closed_leaves_no_connection_and_no_thread(recwarn: pyt
 
     assert set(threading.enumerate()) == before
     with pytest.raises(urllib.error.URLError):
-        urllib.request.urlopen(server.url, timeout=1)
+        urllib.request.urlopen(server.url, timeout=30)
+
+
+def test_a_server_is_not_closed_before_its_last_answer_is_thought_out() -> None:
+    before, asked, may_answer = set(threading.enumerate()), threading.Event(), threading.Event()
+
+    def slow(page: ServedPage) -> Any:
+        asked.set()
+        may_answer.wait()
+        return page.records
+
+    server = FaultServer(style="page", body=slow).start()
+    address = urlsplit(server.url).netloc
+    with contextlib.closing(http.client.HTTPConnection(address)) as client:
+        client.request("GET", "/items?page=1")
+        asked.wait()
+        closing = threading.Thread(target=server.close)
+        closing.start()
+        closing.join(0.2)
+        was_closed = not closing.is_alive()
+        may_answer.set()
+        closing.join()
+
+    assert not was_closed
+    assert set(threading.enumerate()) == before
 
 
 # The plugin

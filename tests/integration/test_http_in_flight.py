@@ -112,7 +112,7 @@ def test_a_wait_for_a_place_ends_at_the_deadline(colour: str) -> None:
     options: dict[str, Any] = {
         "transport": httpx.MockTransport(lambda _: httpx.Response(200)),
         "rate_limit": limit,
-        "timeouts": Timeouts(total_s=0.05),
+        "timeouts": Timeouts(total_s=0.3),
     }
 
     async def asynchronous() -> None:

@@ -68,7 +68,7 @@ def test_whoever_waits_for_a_fetch_that_hangs_gives_up_in_time() -> None:
         first.start()
         fetching.wait(30)
         with (
-            ApiClient(server.url, auth=auth, timeouts=Timeouts(total_s=0.1)) as api,
+            ApiClient(server.url, auth=auth, timeouts=Timeouts(total_s=0.5)) as api,
             pytest.raises(DeadlineExceededError, match="Waiting for an access token"),
         ):
             api.get("/x")

@@ -145,7 +145,7 @@ def test_a_consumer_that_leaves_early_is_no_failure_in_the_log(caplog: pytest.Lo
             may_go_on.wait(30)
         return pages_of_two(asked)
 
-    with serving(answer) as server, ApiClient(server.url, timeouts=Timeouts(read_s=0.2)) as api:
+    with serving(answer) as server, ApiClient(server.url, timeouts=Timeouts(read_s=1)) as api:
         pages = api.pages(ITEMS, prefetch=1)
         next(pages)
         assert hangs.wait(30)

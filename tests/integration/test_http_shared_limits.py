@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -21,16 +22,11 @@ pytestmark = pytest.mark.integration
 LIMIT_S = 0.5
 
 
-def most_in_a_window(instants: list[float], per_s: float) -> int:
-    ordered = sorted(instants)
-    return max(sum(start <= instant < start + per_s for instant in ordered) for start in ordered)
-
-
 @pytest.mark.parametrize(
     ("kind", "colour", "processes"),
     [("file", "sync", 4), ("file", "async", 4), ("sqlite", "sync", 2), ("sqlite", "async", 2)],
 )
-def test_no_window_sees_more_than_the_limit_of_all_processes(
+def test_requests_of_all_processes_leave_no_faster_than_the_limit(
     kind: str, colour: str, processes: int, tmp_path: Path
 ) -> None:
     limit = {"requests": 20, "per_s": LIMIT_S, "shared": place_in(tmp_path, kind)}
@@ -38,13 +34,14 @@ def test_no_window_sees_more_than_the_limit_of_all_processes(
         serving(lambda _: Answer({})) as server,
         started(processes, tmp_path, url=server.url, colour=colour, calls=40 // processes, limit=limit) as workers,
     ):
+        began_s = time.monotonic()
         workers.go()
         outcomes = workers.outcomes()
 
-    left_s = [instant for outcome in outcomes if outcome for instant in outcome[0]]
+    # Not how many leave in any window: a busy machine delays one more than the next, and so brings them together.
+    left_s = sorted(instant for outcome in outcomes if outcome for instant in outcome[0])
     assert len(left_s) == 40
-    assert most_in_a_window(left_s, LIMIT_S) <= 21
-    assert max(left_s) - min(left_s) >= 38 / 40
+    assert [place for place, instant in enumerate(left_s) if instant - began_s < (place - 1) * LIMIT_S / 20] == []
 
 
 def test_a_process_that_is_killed_holds_up_nobody(tmp_path: Path) -> None:
@@ -84,7 +81,7 @@ def test_a_holder_of_the_lock_that_was_stopped_costs_no_more_than_the_deadline_a
 
     with (
         serving(lambda _: Answer({})) as server,
-        ApiClient(server.url, rate_limit=limit, timeouts=Timeouts(total_s=0.1)) as api,
+        ApiClient(server.url, rate_limit=limit, timeouts=Timeouts(total_s=0.5)) as api,
     ):
         with pytest.raises(DeadlineExceededError, match="waiting for the lock of") as caught:
             api.get("/x")

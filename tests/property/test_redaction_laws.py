@@ -14,6 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from controlroom.redaction import MASK, forget_secrets, redact, redact_text, register_secret
+from controlroom.redaction.places import _AFTER_SCHEME, _named, _url_passwords, placed_secrets
 from controlroom.redaction.registry import Registry
 
 secrets = st.text(st.characters(exclude_categories=["Cs"]), min_size=4, max_size=24).filter(
@@ -172,3 +173,22 @@ def test_a_text_without_signs_is_never_changed(text: str) -> None:
     plain = "".join(char for char in text if char not in ":=%@")
     if "bearer" not in plain.lower() and "basic" not in plain.lower() and "token" not in plain.lower():
         assert redact_text(plain) == plain
+
+
+_telling = ["api_", "access", "CREDENTIAL", "authorization", "bearer", "Basic"]
+_shorter = ["key", "KEY", "\u212aey", "pw", "Token", "cookie", "sig", "pass", "secret"]
+_telling_pieces = st.sampled_from([*_telling, *_shorter, *'=:%"@_- \t\u0130', "%3d", "=>", "//", "a", "9Z"])
+
+
+@given(st.lists(_telling_pieces, max_size=14).map("".join))
+@example(" key api_key=abc")
+@example("key key_token=abc")
+@example("next%3Fsig%3D1")
+@example("authorization=1")
+@example("sig=1")
+@example("basic QTpC01")
+def test_the_first_look_passes_over_nothing_that_a_search_of_the_whole_text_finds(text: str) -> None:
+    whole = [*_named(text, text.lower()), *(match.span(1) for match in _AFTER_SCHEME.finditer(text))]
+    by_url = list(_url_passwords(text)) if "@" in text else []
+
+    assert sorted(placed_secrets(text)) == sorted([*by_url, *whole])

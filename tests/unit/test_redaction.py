@@ -43,6 +43,11 @@ class Row:
     text: str
 
 
+class Login(NamedTuple):
+    user: str
+    password: str
+
+
 class Broken(Mapping[str, int]):
     def __getitem__(self, key: str) -> int:
         raise KeyError(key)
@@ -97,13 +102,19 @@ ANYTHING: list[tuple[Any, Any]] = [
     ({"password": "x", "n": 1}, {"password": "***", "n": 1}),
     (
         {"password": "", "token": None, "api_key": 7, "secret": b"x", "pwd": b""},
-        {"password": "", "token": None, "api_key": 7, "secret": b"***", "pwd": b""},
+        {"password": "", "token": None, "api_key": "***", "secret": b"***", "pwd": b""},
     ),
     ({"password": Label("x")}, {"password": "***"}),
     ({"page_token": "x", "user": "ada"}, {"page_token": "x", "user": "ada"}),
     ({"Set-Cookie": ["a=b", ("c=d",)]}, {"Set-Cookie": ["***", ("***",)]}),
     ({"credentials": {"user": "ada", "n": [{"deep": "x"}]}}, {"credentials": {"user": "***", "n": [{"deep": "***"}]}}),
-    ({1: {"password": "x"}, b"password": "x"}, {1: {"password": "***"}, b"password": "x"}),
+    ({1: {"password": "x"}, b"password": b"x"}, {1: {"password": "***"}, b"password": b"***"}),
+    ({"token": True, "tokens": 3, "pass": 1.5}, {"token": True, "tokens": 3, "pass": "***"}),
+    (Login("ada", "x"), ["ada", "***"]),
+    (
+        [("Authorization", "x"), (b"x-api-key", b"x"), ("Host", "x"), ("token", "x", "y"), ["token", "x"]],
+        [("Authorization", "***"), (b"x-api-key", b"***"), ("Host", "x"), ("token", "x", "y"), ["token", "x"]],
+    ),
     ({"a": ["password=x"]}, {"a": ["password=***"]}),
 ]
 
@@ -128,6 +139,15 @@ def test_keys_of_other_kinds_stay_as_they_are() -> None:
 
     assert redact({key: "hunter2", Colour.RED: 1}) == {key: "***", Colour.RED: 1}
     assert redact({frozenset({("hunter2", 1)}): 1}) == {frozenset({("***", 1)}): 1}
+
+
+@pytest.mark.parametrize(("secret", "number"), [("7391046628", 7391046628), ("0.7391046", 0.7391046)])
+def test_a_number_that_is_a_secret_is_masked(secret: str, number: float) -> None:
+    assert redact({"n": number, "other": 5}) == {"n": number, "other": 5}
+
+    register_secret(secret)
+
+    assert redact({"n": [number], "other": 5, "flag": True}) == {"n": ["***"], "other": 5, "flag": True}
 
 
 def test_the_argument_is_not_changed() -> None:

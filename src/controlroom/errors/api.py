@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, Unpack
+from typing import Any, Literal, Unpack
 
 from controlroom.errors.root import ControlRoomError, ErrorContext, common_context
 from controlroom.errors.text import kept, plain
@@ -23,13 +23,9 @@ Phase = Literal["connect", "read", "write", "pool", "total"]
 
 
 class ExternalAPIError(ControlRoomError):
-    """A call to an API failed. ``.method`` and ``.url`` (secrets masked) say which; ``.checkpoint`` resumes a walk.
-
-    A checkpoint is kept and pickled as it is, or it would not resume; `to_dict` shows it masked.
-    """
+    """A call to an API failed. ``.method`` and ``.url`` (secrets masked) say which; ``.checkpoint`` resumes a walk."""
 
     final_exit_code = EX_UNAVAILABLE
-    _verbatim: ClassVar[frozenset[str]] = frozenset({"checkpoint"})
 
     def __init__(self, message: str, **context: Unpack[APIErrorContext]) -> None:
         method, url, checkpoint = context.pop("method", None), context.pop("url", None), context.pop("checkpoint", None)

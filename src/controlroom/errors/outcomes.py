@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Unpack
+from typing import Any, Unpack
 
 from controlroom.errors.root import ControlRoomError, ErrorContext
 from controlroom.errors.text import kept
@@ -54,11 +54,10 @@ class QuarantineThresholdError(DataError):
 class DeadlineExceededError(ControlRoomError):
     """The time left does not suffice: ``.needed_s`` (None: unknown) against ``.left_s``. It was not begun.
 
-    Amid a walk over an API's pages, ``.checkpoint`` resumes it; kept as in `ExternalAPIError`.
+    Amid a walk over an API's pages, ``.checkpoint`` resumes it.
     """
 
     default_disposition = Disposition.RETRY
-    _verbatim: ClassVar[frozenset[str]] = frozenset({"checkpoint"})
 
     def __init__(
         self, message: str, *, needed_s: float | None = None, left_s: float = 0.0, **context: Unpack[ErrorContext]

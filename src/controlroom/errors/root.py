@@ -37,6 +37,8 @@ class ControlRoomError(Exception):
 
     Attributes:
         code: Stable slug, a heading in docs/reference/errors.md.
+        checkpoint: Resumes the walk over an API's pages that this error ended; None where it ended none. Kept and pickled
+            as it is, or it would not resume; `to_dict` shows it masked.
 
     Raises:
         TypeError: A keyword that this class does not know.
@@ -54,11 +56,12 @@ class ControlRoomError(Exception):
     code: ClassVar[str] = "controlroom"
     default_disposition: ClassVar[Disposition] = Disposition.STOP
     final_exit_code: ClassVar[int] = EX_SOFTWARE
-    _verbatim: ClassVar[frozenset[str]] = frozenset()  # attributes that are of no use masked; `to_dict` masks them too
+    _verbatim: ClassVar[frozenset[str]] = frozenset({"checkpoint"})  # of no use masked; `to_dict` masks it too
 
     # Of a subclass whose __init__ does not call ours.
     attempts: tuple[Attempt, ...] = ()
     retry_after_s: float | None = None
+    checkpoint: dict[str, Any] | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Give a subclass its code, ``PublicationInDoubtError`` → ``publication-in-doubt``, unless it names one."""

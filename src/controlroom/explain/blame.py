@@ -24,7 +24,9 @@ UNTOLD_END: Final = "you: find out whether it still runs; if it was killed, star
 
 _SEVEREST_FIRST: Final = (_UNFORESEEN, *_WHO_ACTS.values(), _NOT_SAID)
 _OF_CHAINS: Final = frozenset({"type", "message", "frames", "causes", "notes", "members"})
-_TOLD_ELSEWHERE: Final = frozenset({"attempts", "code", "disposition", "exit_code", "reported", "members_total"})
+_TOLD_ELSEWHERE: Final = frozenset(
+    {"attempts", "code", "disposition", "exit_code", "reported", "members_total", "causes_omitted"}
+)
 
 
 def who_acts(code: str, disposition: str) -> str:

@@ -117,6 +117,7 @@ _PLACES: Final[dict[str, Callable[[RunStory, Facts], Node]]] = {
     "walk_finished": RunStory.walk,
     "walk_broken_off": RunStory.walk,
     "pagination_path_missing": RunStory.walk,
+    "walk_fell_back": RunStory.walk,
     "retry_scheduled": _retry,
     "file_claimed": _file,
     "file_failed": _file,

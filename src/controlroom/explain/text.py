@@ -21,7 +21,7 @@ _MOST_OF_ONE_ACTOR: Final = 5
 _MOST_RUNS_IN_FULL: Final = 5
 _MOST_RUNS_IN_A_LINE: Final = 12
 _MOST_CAUSES: Final = 4
-_OF_OTHERS: Final = re.compile(r"[/\\](site-packages|dist-packages|controlroom|python3[.\d]*)[/\\]")
+_OF_OTHERS: Final = re.compile(r"^<|[/\\](site-packages|dist-packages|controlroom|python3[.\d]*)[/\\]")
 
 
 def render_text(told: Story, *, ascii_only: bool = False, coloured: bool = False) -> str:
@@ -102,10 +102,11 @@ def _outcome(run: RunDocument) -> str:
         return f"{began}Outcome: {run['outcome']}{why}{exited}, after {lasted}.{_progress(run)}"
     if not run["id"]:
         return f"{began}Last line {lasted} later.{_progress(run)}"
-    return (
-        f"{began}No end was logged: it still runs, was killed, or the log ends early; its last line came "
-        f"{lasted} later.{_progress(run)}"
-    )
+    if not run["job"]:
+        why = "Neither its beginning nor its end was logged: the level was above INFO, or a longer log was cut"
+        return f"{began}{why}; its last line came {lasted} later.{_progress(run)}"
+    why = "No end was logged: it still runs, was killed, or the log ends early"
+    return f"{began}{why}; its last line came {lasted} later.{_progress(run)}"
 
 
 def _progress(run: RunDocument) -> str:

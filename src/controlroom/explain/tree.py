@@ -108,8 +108,9 @@ def _time(branch: Branch) -> None:
     branch.began_at, branch.ended_at = min(filter(None, begins), default=""), max(ends)
     if node.kind == "file":
         said_s = _sum_of_attempts(branch)
-    if said_s is None and (node.kind in {"run", "walk"} or not node.is_finished):
-        said_s = seconds_between(branch.began_at, branch.ended_at)
+    is_long = node.kind in {"run", "walk"}
+    if said_s is None and (is_long or not node.is_finished):
+        said_s = seconds_between(branch.began_at, branch.ended_at) or (0.0 if is_long else None)  # one line: no length
     branch.elapsed_s = None if said_s is None else round(max(0.0, said_s), 6)
 
 

@@ -30,6 +30,7 @@ from controlroom.policy.pagination import (
     Pagination,
     RejectedRecord,
     SinglePage,
+    WalkReport,
 )
 from controlroom.policy.rate_limit import RateLimit
 
@@ -66,4 +67,5 @@ __all__ = [
     "Response",
     "SinglePage",
     "Timeouts",
+    "WalkReport",
 ]

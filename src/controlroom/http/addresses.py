@@ -93,12 +93,14 @@ def filled(template: str, values: Mapping[str, object]) -> str:
         lacks = f" It has no place for {homeless}." if homeless else ""
         message = f"The path {template} does not go with the arguments given.{needs}{lacks} Nothing was sent."
         raise ConfigError(message)
-    return _PLACE.sub(lambda place: _segment(place[1], str(values[place[1]])), template)
+    return _PLACE.sub(lambda place: _segment(place[1], values[place[1]]), template)
 
 
-def _segment(name: str, value: str) -> str:
-    if value in {"", ".", ".."}:
-        message = f"{name}={value!r} would lead to another path. Nothing was sent."
+def _segment(name: str, given: object) -> str:
+    value = str(given)
+    is_none = given is None or (isinstance(given, bytes | Sequence | Mapping) and given != value)
+    if value in {"", ".", ".."} or is_none:
+        message = f"{name}={given!r} would lead to another path: give a text or a number. Nothing was sent."
         raise ConfigError(message)
     return _quoted(value, name)
 

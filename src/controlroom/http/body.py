@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Iterable
 from typing import Final
 
 from controlroom.clock import current_deadline
 from controlroom.errors import APIConnectionError, APIContractError, APITimeoutError
 from controlroom.http.calls import Call
-from controlroom.http.decoding import CODINGS, Inflater
+from controlroom.http.decoding import Inflater, UndecodableError, codings
 from controlroom.http.messages import Headers, Response
 
 __all__ = ["BodySink"]
 
+_OF_AN_EXTRA: Final = ("br", "zstd")
 _ERROR_BODY_BYTES: Final = 64 * 1024  # of an error, the start is enough
 _FIRST_ERROR: Final = 400
 
@@ -23,7 +23,7 @@ class BodySink:
     """Takes one answer: `begin`, `feed` while it returns True, then `end`.
 
     Guarantees:
-        Holds no more than *limit_bytes* and 64 KiB, however small a bomb was packed.
+        Holds no more than *limit_bytes* and one piece of an `Inflater`, however small a bomb was packed.
     """
 
     def __init__(self, call: Call, url: str, limit_bytes: int) -> None:
@@ -34,6 +34,7 @@ class BodySink:
         self._status_code = 0
         self._headers = Headers()
         self._inflater: Inflater | None = None
+        self._is_readable = True
 
     @property
     def has_failed_status(self) -> bool:
@@ -54,10 +55,12 @@ class BodySink:
         if self._call.method == "HEAD":
             return
         coding = self._headers.get("content-encoding", "").strip().lower()
-        if coding in CODINGS:
+        if coding in codings():
             self._inflater = Inflater(coding)
-        elif coding not in {"", "identity"} and not self.has_failed_status:
-            raise self._broken_contract(coding, "is coded in a way that was not asked for")
+        elif coding not in {"", "identity"}:
+            if not self.has_failed_status:
+                raise self._broken_contract(_coded(coding), "is coded in a way that was not asked for")
+            self._is_readable = False  # the status is told without it
         announced = self._headers.get("content-length", "")
         if re.fullmatch(r"\d{1,20}", announced) and int(announced) > self._limit_bytes and not self.has_failed_status:
             raise self._too_large()
@@ -70,6 +73,8 @@ class BodySink:
             APIContractError: Too much, or not coded as announced.
         """
         self._require_time()
+        if not self._is_readable:
+            return False
         try:
             for part in [piece] if self._inflater is None else self._inflater.unpacked(piece):
                 self._content += part
@@ -77,7 +82,7 @@ class BodySink:
                     raise self._too_large()
                 if len(self._content) >= _ERROR_BODY_BYTES and self.has_failed_status:
                     return False
-        except zlib.error as error:
+        except UndecodableError as error:
             raise self._broken_contract(str(error), "cannot be decompressed") from error
         return True
 
@@ -118,3 +123,7 @@ class BodySink:
     def _broken_contract(self, detail: str, what: str) -> APIContractError:
         message = f"{self._call.what} answered {self._status_code}, but the body {what} ({detail}). It was not read on."
         return APIContractError(message, method=self._call.method, url=self._url)
+
+
+def _coded(coding: str) -> str:
+    return f"{coding}: the extra controlroom[compress] reads it" if coding in _OF_AN_EXTRA else coding

@@ -10,7 +10,7 @@ from controlroom.http.addresses import origin_of
 from controlroom.http.calls import Call
 from controlroom.http.messages import Response
 from controlroom.logs import get_logger
-from controlroom.policy.circuit import Change, CircuitBreaker
+from controlroom.policy.circuit import Change, CircuitBreaker, Ticket
 from controlroom.policy.flow import Flow
 
 __all__ = ["require_closed", "through_circuit"]
@@ -46,31 +46,31 @@ def through_circuit(
     """
     if circuit is None:
         return (yield from answer)
-    origin = str(origin_of(url))
-    if (wait_s := circuit.admit(origin, monotonic_s())) > 0:
+    ticket = circuit.admit(str(origin_of(url)), monotonic_s())
+    if ticket.wait_s > 0:
         answer.close()
-        raise _refused(call, origin, wait_s)
+        raise _refused(call, ticket.origin, ticket.wait_s)
     try:
         response = yield from answer
     except (APIConnectionError, APITimeoutError) as error:
         if getattr(error, "phase", None) in _OUR_OWN_HURRY:
-            circuit.abandon(origin)
+            circuit.abandon(ticket)
         else:
-            _report(circuit, origin, succeeded=False)
+            _report(circuit, ticket, succeeded=False)
         raise
     except BaseException:
-        circuit.abandon(origin)
+        circuit.abandon(ticket)
         raise
-    _report(circuit, origin, succeeded=response.status_code < _SERVER_ERROR or response.status_code == _NOT_IMPLEMENTED)
+    _report(circuit, ticket, succeeded=response.status_code < _SERVER_ERROR or response.status_code == _NOT_IMPLEMENTED)
     return response
 
 
-def _report(circuit: CircuitBreaker, origin: str, *, succeeded: bool) -> None:
-    change = circuit.report(origin, monotonic_s(), succeeded=succeeded)
+def _report(circuit: CircuitBreaker, ticket: Ticket, *, succeeded: bool) -> None:
+    change = circuit.report(ticket, monotonic_s(), succeeded=succeeded)
     if change is Change.OPENED:
-        _log.warning("circuit_opened", origin=origin, open_s=circuit.open_s)
+        _log.warning("circuit_opened", origin=ticket.origin, open_s=circuit.open_s)
     elif change is Change.CLOSED:
-        _log.info("circuit_closed", origin=origin)
+        _log.info("circuit_closed", origin=ticket.origin)
 
 
 def _refused(call: Call, origin: str, wait_s: float) -> CircuitOpenError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
@@ -19,7 +19,7 @@ from controlroom.http.endpoint import BoundEndpoint, Endpoint
 from controlroom.http.engine import Engine
 from controlroom.http.exchange import exchange
 from controlroom.http.messages import Headers, Response
-from controlroom.http.prefetch import ahead, require_count
+from controlroom.http.prefetch import FellBack, Fetch, ahead, at_once, require_count
 from controlroom.http.timeouts import Timeouts
 from controlroom.http.trust import Trust, Verify
 from controlroom.policy.circuit import CircuitBreaker
@@ -231,7 +231,9 @@ class ApiClient:
             endpoint: What to walk.
             params: Query parameters on top of the endpoint's.
             resume: The ``checkpoint`` of a page, or of an error: goes on behind it.
-            prefetch: How many further pages load while you work on one, in order; 0: none.
+            prefetch: How many further pages load while you work on one, in order; 0: none. From 2 on, pages that are
+                counted (`OffsetPagination`, `PageNumberPagination`), each of which states the total of records, are
+                asked for several at once, sixteen at most; others one after the other.
             **path: Values for the places in the endpoint's path.
 
         Raises:
@@ -240,19 +242,30 @@ class ApiClient:
             PaginationError: Too many pages, too many empty ones in a row, or a link to another origin.
             APIContractError: A body has no records where they should be, or is not JSON.
             ConfigError: *resume* belongs to another walk, or a path argument is missing.
-            ExternalAPIError: As `request` raises it. ``.checkpoint`` resumes the walk behind the last page.
+            ExternalAPIError: As `request` raises it. ``.checkpoint`` resumes the walk behind the last page;
+                every `ControlRoomError` of a walk has it.
 
         Guarantees:
-            Ends only on proof: nothing points on, an empty page where the client counts, or the stated total.
+            Ends only on proof: nothing points on, an empty page where the client counts, or the stated total. The last
+            page says so (``page.report``), unless the walk raises behind it.
+            Pages asked for at once are the same pages: one that differs from what the first page said of the list is
+            thrown away and asked for again in its turn, and so is all that was asked for with it.
             Not promised: a consistent snapshot of a list that changes meanwhile.
         """
         require_count(prefetch)
-        pages = self._walked(endpoint, walks.begin(self._configuration, endpoint, params, resume, path))
+        walk = walks.begin(self._configuration, endpoint, params, resume, path)
+        if walks.may_load_at_once(endpoint, prefetch):
+            return at_once(partial(self._walked, endpoint, walk), walk, prefetch)
+        pages = self._walked(endpoint, walk)
         return ahead(pages, prefetch) if prefetch else pages
 
-    def _walked(self, endpoint: Endpoint[RecordT], walk: Walk) -> Generator[Page[RecordT], None, None]:
+    def _walked(
+        self, endpoint: Endpoint[RecordT], walk: Walk, before: Callable[[Fetch, FellBack], Fetch] | None = None
+    ) -> Generator[Page[RecordT], None, None]:
         with walks.told(endpoint, walk) as name:
-            fetch = partial(self._fetch, endpoint, name)
+            fetch: Fetch = partial(self._fetch, endpoint, name)
+            if before is not None:
+                fetch = before(fetch, partial(walks.log_fallback, endpoint, name))
             began_at_s = monotonic_s()
             while (page := drive(walk.next_page(), fetch)) is not None:
                 walks.log_page(endpoint, name, page, began_at_s)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
@@ -19,8 +19,8 @@ from controlroom.http.endpoint import AsyncBoundEndpoint, Endpoint
 from controlroom.http.engine_async import AsyncEngine
 from controlroom.http.exchange import exchange
 from controlroom.http.messages import Headers, Response
-from controlroom.http.prefetch import require_count
-from controlroom.http.prefetch_async import ahead
+from controlroom.http.prefetch import FellBack, require_count
+from controlroom.http.prefetch_async import Fetch, ahead, at_once
 from controlroom.http.timeouts import Timeouts
 from controlroom.http.trust import Trust, Verify
 from controlroom.policy.circuit import CircuitBreaker
@@ -47,7 +47,7 @@ class AsyncApiClient:
         transport: … except for this: an ``httpx.AsyncBaseTransport``.
 
     Guarantees:
-        Not promised: use from more than one event loop.
+        Not promised: use from two event loops at once. One after the other is fine, as in ``asyncio.run`` for each call.
     """
 
     def __init__(
@@ -169,12 +169,19 @@ class AsyncApiClient:
         See `ApiClient.pages`.
         """
         require_count(prefetch)
-        pages = self._walked(endpoint, walks.begin(self._configuration, endpoint, params, resume, path))
+        walk = walks.begin(self._configuration, endpoint, params, resume, path)
+        if walks.may_load_at_once(endpoint, prefetch):
+            return at_once(partial(self._walked, endpoint, walk), walk, prefetch)
+        pages = self._walked(endpoint, walk)
         return ahead(pages, prefetch) if prefetch else pages
 
-    async def _walked(self, endpoint: Endpoint[RecordT], walk: Walk) -> AsyncGenerator[Page[RecordT], None]:
+    async def _walked(
+        self, endpoint: Endpoint[RecordT], walk: Walk, before: Callable[[Fetch, FellBack], Fetch] | None = None
+    ) -> AsyncGenerator[Page[RecordT], None]:
         with walks.told(endpoint, walk) as name:
-            fetch = partial(self._fetch, endpoint, name)
+            fetch: Fetch = partial(self._fetch, endpoint, name)
+            if before is not None:
+                fetch = before(fetch, partial(walks.log_fallback, endpoint, name))
             began_at_s = monotonic_s()
             while (page := await drive_async(walk.next_page(), fetch)) is not None:
                 walks.log_page(endpoint, name, page, began_at_s)

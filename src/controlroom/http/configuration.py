@@ -12,6 +12,7 @@ from controlroom.errors import ConfigError, ControlRoomError
 from controlroom.http.addresses import Origin, joined, origin_of, with_query, without_query
 from controlroom.http.auth import Auth, revealed
 from controlroom.http.calls import Call, CallOptions, encoded
+from controlroom.http.decoding import acceptable
 from controlroom.http.messages import Headers, Request, is_token
 from controlroom.http.timeouts import Timeouts
 from controlroom.policy.circuit import CircuitBreaker
@@ -24,7 +25,6 @@ __all__ = ["Configuration", "hosts"]
 
 _DEFAULT_HEADERS: Final = {
     "Accept": "*/*",
-    "Accept-Encoding": "gzip, deflate",
     "Connection": "keep-alive",
     "User-Agent": f"controlroom/{controlroom.__version__}",
 }
@@ -34,6 +34,7 @@ _HARMLESS_HEADERS: Final = ("Accept", "Accept-Language", "Content-Type", "If-Mat
 
 _KINDS: Final[tuple[tuple[str, Any, str], ...]] = (
     ("base_url", str, 'a text, "https://…"'),
+    ("auth", Callable | None, "BearerAuth(token), another of the auths, or None for none"),
     ("timeouts", Timeouts, "Timeouts(total_s=30.0), or None for the usual ones"),
     ("retry", RetryPolicy, "RetryPolicy(attempts=3), or None to try once"),
     ("rate_limit", RateLimit | None, "RateLimit(10, per_s=1.0), or None for no limit"),
@@ -102,6 +103,9 @@ class Configuration:
             known = ", ".join(CallOptions.__annotations__)
             message = f"request() got unexpected keyword arguments: {', '.join(unknown)}. It takes {known}."
             raise TypeError(message)
+        if not isinstance(path, str):
+            message = f'The path {path!r} is no text: give one like "/orders/1". Nothing was sent.'
+            raise ConfigError(message)
         url = joined(self.base_url, path)
         if reason := self.admits(url):
             message = f"{path} cannot be asked: {reason}. Nothing was sent: credentials stay with their origin."
@@ -114,6 +118,9 @@ class Configuration:
         headers.update(options.get("headers") or {})
         _credentials(headers)
         if key is not None:
+            if not str(key).strip():  # the server could not tell the second try from another call
+                message = "idempotency_key is empty: give one of this call's own. Nothing was sent."
+                raise ConfigError(message)
             headers["Idempotency-Key"] = key
         content = content or b"" if body is None else encoded(body)
         params = {**self.params, **(options.get("params") or {})}
@@ -143,7 +150,7 @@ class Configuration:
             headers.take_over(call.headers)
             request = self._authenticated(Request(call.method, url, headers, dict(self.secret_params), call.content))
         else:
-            headers = Headers(_DEFAULT_HEADERS)
+            headers = _default_headers()
             headers.update({name: call.headers[name] for name in _HARMLESS_HEADERS if name in call.headers})
             request = Request(call.method, url, headers, content=call.content)
         request.headers.require_sendable(self.usual_headers)
@@ -178,8 +185,12 @@ class Configuration:
         return request if url == request.url else replace(request, url=url)
 
 
+def _default_headers() -> Headers:
+    return Headers({**_DEFAULT_HEADERS, "Accept-Encoding": acceptable()})
+
+
 def _on_top_of_the_defaults(headers: Headers) -> Headers:
-    usual = Headers(_DEFAULT_HEADERS)
+    usual = _default_headers()
     usual.take_over(headers)
     return usual
 
@@ -210,5 +221,15 @@ def _own_origin(base_url: str) -> Origin:
 
 
 def hosts(names: Iterable[str] | None) -> frozenset[str]:
-    """Return host names as they are compared."""
-    return frozenset(name.lower().rstrip(".") for name in names or ())
+    """Return host names as they are compared.
+
+    Raises:
+        ConfigError: One is no host, but a URL; or *names* is a text instead of a list of them.
+    """
+    given = [names] if isinstance(names, str) else list(names or ())
+    if isinstance(names, str) or any("/" in name for name in given):
+        message = (
+            f'allowed_hosts={given} is not possible: give a list of hosts, as in ["cdn.example.com", "10.0.0.7:8080"].'
+        )
+        raise ConfigError(message)
+    return frozenset(name.lower().rstrip(".") for name in given)

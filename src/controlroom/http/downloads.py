@@ -10,7 +10,6 @@ import base64
 import binascii
 import hashlib
 import re
-import zlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -20,6 +19,7 @@ from controlroom.clock import monotonic_s
 from controlroom.errors import APIConnectionError, APIContractError, APIStatusError, ChecksumMismatchError, ConfigError
 from controlroom.http.body import BodySink
 from controlroom.http.calls import Call
+from controlroom.http.decoding import UndecodableError
 from controlroom.http.messages import Headers, Response
 from controlroom.logs import get_logger
 from controlroom.redaction import redact_text
@@ -42,6 +42,8 @@ _UNSATISFIABLE: Final = 416
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", re.ASCII | re.IGNORECASE)
 _LENGTH = re.compile(r"\d{1,18}", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
+# W/"…" says: equal in meaning, not in bytes. Beyond ASCII nobody knows how to send it back.
+_STRONG_ETAG = re.compile(r'"[\x21\x23-\x7e]*"')
 # RFC 9530; its predecessor RFC 3230 wrote the same without colons.
 _DIGEST = re.compile(r"\bsha-256=:?([A-Za-z0-9+/]{43}=)", re.IGNORECASE)
 
@@ -215,7 +217,7 @@ class DownloadSink(BodySink):
             for part in [piece] if self._inflater is None else self._inflater.unpacked(piece):
                 self._download.take(part)
                 self._emit(part)
-        except zlib.error as error:
+        except UndecodableError as error:
             why = f"cannot be decompressed ({error})"
             raise self._download.broken(why) from error
         return True
@@ -269,7 +271,7 @@ class DownloadSink(BodySink):
     def _remember(self, fields: Headers) -> None:
         etag = fields.get("etag", "").strip()
         takes_ranges = fields.get("accept-ranges", "bytes").strip().lower() == "bytes"
-        is_strong = len(etag) > 1 and etag[0] == etag[-1] == '"'  # W/"…" says: equal in meaning, not in bytes
+        is_strong = _STRONG_ETAG.fullmatch(etag) is not None
         self._download.validator = etag if is_strong and takes_ranges and self._inflater is None else None
         self._download.promised = None if self._inflater is not None else _promised(fields)
 
@@ -290,7 +292,7 @@ def log_download(download: Download, receipt: Receipt, began_s: float) -> None:
 
 def _promised(fields: Headers) -> str | None:
     """Return the SHA-256 that the server states of the whole content, in hexadecimal."""
-    for name in ("repr-digest", "digest"):
+    for name in ("repr-digest", "content-digest", "digest"):  # of a whole content without coding they say the same
         if stated := _DIGEST.search(fields.get(name, "")):
             return base64.b64decode(stated[1]).hex()
     stated_by_s3 = fields.get("x-amz-checksum-sha256", "")

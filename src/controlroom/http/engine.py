@@ -13,6 +13,7 @@ from controlroom.http import library, straight
 from controlroom.http.addresses import Origin, origin_of
 from controlroom.http.body import BodySink
 from controlroom.http.deadline_sockets import cut_to_deadlines
+from controlroom.http.leftovers import distrust_what_is_left
 from controlroom.http.steps import Coordinate, Pause, Send
 from controlroom.http.trust import Trust
 
@@ -31,7 +32,7 @@ class Engine:
         self._given = transport
         self._trust = trust
         self._routes: dict[Origin | None, library.BaseTransport] = {} if transport is None else {None: transport}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # inside, an abandoned walk may be collected, which then closes a client
         self._open = weakref.finalize(self, _close_all, self._routes)  # a forgotten client leaks no socket
 
     def perform(self, step: Pause | Send | Coordinate) -> Any:
@@ -46,8 +47,9 @@ class Engine:
         return None
 
     def _send(self, step: Send) -> None:
-        transport = self._route(step.request.url)
-        ours = self._given is None and straight.is_in_place(library.HTTPTransport.handle_request)
+        mine = self._route(step.request.url)
+        transport = straight.standing_in(library.Client, mine, step.request.url)
+        ours = transport is mine is not self._given and straight.is_in_place(library.HTTPTransport.handle_request)
         request = straight.plain(step.request, step.timeouts) if ours else None
         if request is None:
             _send_through(transport, step)
@@ -98,6 +100,7 @@ def _take(sink: BodySink, status_code: int, fields: list[tuple[str, str]], piece
     for piece in pieces:
         if not sink.feed(piece):
             break
+    distrust_what_is_left(pieces)
     sink.end()
 
 

@@ -12,6 +12,7 @@ from controlroom.errors import ConfigError
 from controlroom.http import library, straight
 from controlroom.http.addresses import Origin, origin_of
 from controlroom.http.body import BodySink
+from controlroom.http.leftovers import distrust_what_is_left
 from controlroom.http.steps import Coordinate, Pause, Send
 from controlroom.http.trust import Trust
 
@@ -19,7 +20,7 @@ __all__ = ["AsyncEngine"]
 
 
 class AsyncEngine:
-    """Connections of one event loop, opened when they are needed.
+    """Connections of one event loop at a time, opened when they are needed.
 
     Args:
         transport: Used for every origin, and closed with the engine; None: sockets, and the environment's proxies.
@@ -31,6 +32,7 @@ class AsyncEngine:
         self._trust = trust
         self._routes: dict[Origin | None, library.AsyncBaseTransport] = {} if transport is None else {None: transport}
         self._is_closed = False
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def perform(self, step: Pause | Send | Coordinate) -> Any:
         """Wait, or send and hand the answer to the sink, or do the work and return what came of it."""
@@ -50,8 +52,10 @@ class AsyncEngine:
             await self._send(step)
 
     async def _send(self, step: Send) -> None:
-        transport = self._route(step.request.url)
-        ours = self._given is None and straight.is_in_place(library.AsyncHTTPTransport.handle_async_request)
+        mine = self._route(step.request.url)
+        transport = straight.standing_in(library.AsyncClient, mine, step.request.url)
+        direct = transport is mine is not self._given
+        ours = direct and straight.is_in_place(library.AsyncHTTPTransport.handle_async_request)
         request = straight.plain(step.request, step.timeouts) if ours else None
         if request is None:
             await _send_through(transport, step)
@@ -63,13 +67,25 @@ class AsyncEngine:
         if self._is_closed:
             message = "This client is closed. Make another one, or keep its `async with` block open. Nothing was sent."
             raise ConfigError(message)
+        self._come_to(asyncio.get_running_loop())
         if origin not in self._routes:
             self._routes[origin] = self._given or self._trust.transport_to(origin, library.AsyncHTTPTransport)
         return self._routes[origin]
 
+    def _come_to(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Leave the connections of a loop that is over behind: nothing can be awaited on them, not even their end."""
+        if self._given is not None or self._loop is loop:
+            return
+        if self._loop is not None and not self._loop.is_closed():
+            message = "This client is in use in another event loop. Make one for each of them. Nothing was sent."
+            raise ConfigError(message)
+        self._routes, self._loop = {}, loop
+
     async def aclose(self) -> None:
         """Close all connections; a second call does nothing."""
         self._is_closed = True
+        if self._loop is not None and self._loop.is_closed():
+            self._routes = {}
         transports, self._routes = set(self._routes.values()), {}
         for transport in transports:
             await transport.aclose()
@@ -104,4 +120,5 @@ async def _take(
         await sink.settle()
         if not wanted:
             break
+    distrust_what_is_left(stream)
     sink.end()

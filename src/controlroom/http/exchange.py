@@ -18,7 +18,7 @@ from controlroom.http.classify import error_of_status, translated
 from controlroom.http.configuration import Configuration
 from controlroom.http.messages import Response
 from controlroom.http.retry_after import reset_after_s, retry_after_s
-from controlroom.http.shared_limits import hold_shared, take_shared
+from controlroom.http.shared_limits import hold_shared, require_time_for, take_shared
 from controlroom.http.signing_in import rejected, signed_in
 from controlroom.http.steps import Coordinate, Pause, Send
 from controlroom.http.tracing import Traced
@@ -26,7 +26,7 @@ from controlroom.http.under_way import in_flight
 from controlroom.logs import get_logger
 from controlroom.policy.flow import Flow, StepFailed
 from controlroom.policy.pagination.pages import absolute
-from controlroom.policy.rate_limit import RateLimit
+from controlroom.policy.rate_limit import LONGEST_HOLD_S, RateLimit
 from controlroom.redaction import redact_text
 
 __all__ = ["NewSink", "exchange"]
@@ -37,6 +37,7 @@ _REDIRECTS: Final = (301, 302, 303, 307, 308)
 _NOT_DONE_HERE: Final = (301, 307, 308)
 _UNAUTHORIZED: Final = 401
 _FIRST_ERROR: Final = 400
+_WORTH_TELLING_S: Final = 60.0  # shorter holds are the usual play of a limit that is used up
 _TURNS: Final = 5  # then it goes: a process that comes late each time would never send anything
 
 _log = get_logger(__name__)
@@ -92,14 +93,14 @@ def _in_turn(call: Call, url: str, configuration: Configuration, new_sink: NewSi
     response = yield from through_circuit(configuration.circuit, call, url, answer)
     # What the server says about its limits holds for all requests to it.
     if (hold_s := _hold_s(response, own=origin_of(url) == configuration.origin)) > 0:
-        yield from _hold(configuration, hold_s)
+        yield from _hold(configuration, url, hold_s)
     return response
 
 
 def _hold_s(response: Response, *, own: bool) -> float:
     if response.status_code >= _FIRST_ERROR:
         asked_s = retry_after_s(response.headers, utcnow())
-        if asked_s is not None:  # it overrules the reset of a limit (draft-ietf-httpapi-ratelimit-headers, section 6.3)
+        if asked_s is not None:  # overrules a limit's reset (draft-ietf-httpapi-ratelimit-headers-10, section 7)
             return asked_s
     return reset_after_s(response.headers, utcnow) if own else 0.0
 
@@ -124,7 +125,7 @@ def _place(call: Call, limit: RateLimit) -> float:
         return now_s + limit.reserve(now_s)
     deadline.require(call.what)
     wait_s = limit.reserve(now_s, deadline.remaining_s())
-    deadline.require(f"{call.what} (waiting for the rate limit)", wait_s)
+    require_time_for(deadline, call.what, wait_s)
     return now_s + wait_s
 
 
@@ -158,7 +159,10 @@ def _answer(call: Call, url: str, configuration: Configuration, new_sink: NewSin
     return response
 
 
-def _hold(configuration: Configuration, for_s: float) -> Flow[Step, None]:
+def _hold(configuration: Configuration, url: str, asked_s: float) -> Flow[Step, None]:
+    for_s = min(asked_s, LONGEST_HOLD_S)
+    if for_s >= _WORTH_TELLING_S:
+        _log.warning("rate_limit_held", origin=str(origin_of(url)), for_s=round(for_s, 3), asked_s=round(asked_s, 3))
     if configuration.pace.shared is None:
         configuration.pace.hold(monotonic_s() + for_s)
     else:

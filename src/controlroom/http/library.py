@@ -4,7 +4,8 @@ It is httpx. The environment variable CONTROLROOM_HTTP_LIBRARY=httpx2 chooses it
 and whose classes are others; that it is installed chooses nothing.
 
 httpx's own client is not used, only its transports: the client logs every URL at INFO, credentials included
-(encode/httpx #2760), keeps cookies across origins, and has no total deadline (encode/httpx #1450).
+(encode/httpx #2760), keeps cookies across origins, and has no total deadline (encode/httpx #1450). Its class is named here
+for those who put themselves into it: see `controlroom.http.straight`.
 """
 
 from __future__ import annotations
@@ -31,8 +32,10 @@ if TYPE_CHECKING:
         URL,
         AsyncBaseTransport,
         AsyncByteStream,
+        AsyncClient,
         AsyncHTTPTransport,
         BaseTransport,
+        Client,
         CloseError,
         ConnectError,
         ConnectTimeout,
@@ -62,8 +65,10 @@ __all__ = [
     "URL",
     "AsyncBaseTransport",
     "AsyncByteStream",
+    "AsyncClient",
     "AsyncHTTPTransport",
     "BaseTransport",
+    "Client",
     "CloseError",
     "ConnectError",
     "ConnectTimeout",

@@ -11,7 +11,7 @@ __all__ = ["proxy_for"]
 
 def proxy_for(origin: Origin) -> str | None:
     """Return the URL of the proxy for *origin*, or None."""
-    if proxy_bypass(origin.host):
+    if proxy_bypass(f"{origin.host}:{origin.port}"):  # NO_PROXY may name one port of a host
         return None
     proxies = getproxies()
     url = proxies.get(origin.scheme) or proxies.get("all")

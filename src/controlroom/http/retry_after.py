@@ -15,7 +15,7 @@ __all__ = ["http_date", "reset_after_s", "retry_after_s"]
 
 LONGEST_S: Final = 10.0**9  # thirty years: beyond that, more digits say nothing new
 
-_SECONDS = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
+_SECONDS = re.compile(r"\d+(?:\.\d+)?(?:\s*,\s*\d+(?:\.\d+)?)*", re.ASCII)  # a proxy may add a field of its own
 _DATE = re.compile(r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,? .*\d\d:\d\d:\d\d", re.ASCII)
 
 
@@ -31,7 +31,7 @@ def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
     """
     asked = headers.get("retry-after", "").strip()
     if _SECONDS.fullmatch(asked):
-        return min(float(asked), LONGEST_S)
+        return min(max(map(float, asked.split(","))), LONGEST_S)
     until = http_date(asked)
     if until is None:
         return None
@@ -57,6 +57,6 @@ def http_date(text: str) -> datetime | None:
         return None
     try:
         instant = parsedate_to_datetime(text)
+        return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)

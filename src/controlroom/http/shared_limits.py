@@ -10,16 +10,17 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from controlroom.clock import current_deadline, monotonic_s, utcnow
-from controlroom.errors import ConfigError, ControlRoomError
+from controlroom.errors import ConfigError, ControlRoomError, DeadlineExceededError
 from controlroom.http.coordination import FileWork, RowWork, Work, is_path
 from controlroom.http.locked_files import LockedFile
 from controlroom.http.steps import Coordinate, Pause, Send
 from controlroom.logs import get_logger
+from controlroom.policy.deadlines import Deadline
 from controlroom.policy.flow import Flow, StepFailed
 from controlroom.policy.rate_limit import RateLimit
 from controlroom.policy.shared_pace import hold, take
 
-__all__ = ["hold_shared", "take_shared"]
+__all__ = ["hold_shared", "require_time_for", "take_shared"]
 
 T = TypeVar("T")
 # What becomes of a text at an instant of a clock: the new one (None: leave it), and what is to be known beside.
@@ -57,8 +58,21 @@ def take_shared(limit: RateLimit, what: str) -> Flow[Pause | Send | Coordinate, 
         yield Pause(_LOOK_AGAIN_S)
     wait_s, due_s = found
     if deadline is not None:
-        deadline.require(f"{what} (waiting for the rate limit)", wait_s)
+        require_time_for(deadline, what, wait_s)
     return float(due_s)
+
+
+def require_time_for(deadline: Deadline, what: str, wait_s: float) -> None:
+    """Refuse to wait *wait_s* seconds for a place under a rate limit where that is longer than *deadline* allows.
+
+    Raises:
+        DeadlineExceededError: It is; its ``retry_after_s`` says when there will be a place.
+    """
+    try:
+        deadline.require(f"{what} (waiting for the rate limit)", wait_s)
+    except DeadlineExceededError as error:
+        error.retry_after_s = wait_s
+        raise
 
 
 def hold_shared(limit: RateLimit, for_s: float) -> Flow[Pause | Send | Coordinate, None]:

@@ -2,7 +2,8 @@
 
 Making those objects costs as much as sending what they say: each URL is parsed anew, each header decoded and encoded twice.
 So a plain request is written as the pool wants it. What is not plain goes the long way, through the transport, and so does
-everything while somebody has put himself in its place (pytest-httpx, an instrumentation): they see what they always see.
+everything while somebody has put himself in its place (pytest-httpx, respx, an instrumentation): they see what they always
+see.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any, Final, NamedTuple
 from controlroom.http import library
 from controlroom.http.messages import Request
 
-__all__ = ["FAILURES", "is_in_place", "pairs", "plain", "translated"]
+__all__ = ["FAILURES", "is_in_place", "pairs", "plain", "standing_in", "translated"]
 
 FAILURES: Final = (
     library.SocketTimeout,
@@ -47,6 +48,17 @@ class _Place(NamedTuple):
 def is_in_place(method: Any) -> bool:
     """Tell whether *method* is still what the library wrote, and not what somebody put there."""
     return isinstance(method, FunctionType) and method.__code__.co_filename.startswith(_LIBRARY)
+
+
+def standing_in(client: Any, transport: Any, url: str) -> Any:
+    """Return whom somebody put before *transport* by way of the library's *client* class, which is not used else; or itself.
+
+    So does ``respx.mock(using="httpx")``: the client asks a method of its own for the transport to a URL.
+    """
+    chosen = getattr(client, "_transport_for_url", None)
+    if chosen is None or is_in_place(chosen):
+        return transport
+    return client(transport=transport, trust_env=False)._transport_for_url(library.URL(url))  # noqa: SLF001 - see above
 
 
 def plain(request: Request, timeouts: dict[str, float]) -> Any:

@@ -68,7 +68,7 @@ class TokenAuth:
         self.store: TokenStore | None = token_store(store, owner, f"{client_id} {owner}")
         self.kept: KeptToken = KeptToken(owner)
         self.not_kept: KeptToken | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # inside, an abandoned sign-in may be collected, which then lets go of its turn
         self._token: _Token | None = None
         self._rejected: str | None = None
         self._fetched_until_s = -1.0

@@ -21,7 +21,7 @@ from controlroom.logs.links import new_link
 from controlroom.policy.pagination import FetchPage, Page, PageRequest, PageResponse, Walk
 from controlroom.redaction import is_sensitive_name, register_secret
 
-__all__ = ["begin", "call_for", "fetching", "log_page", "page_response", "told"]
+__all__ = ["begin", "call_for", "fetching", "log_fallback", "log_page", "may_load_at_once", "page_response", "told"]
 
 _ENOUGH_BITS = 64
 
@@ -117,6 +117,9 @@ def told(endpoint: Endpoint[Any], walk: Walk) -> Iterator[str]:
         yield name
     except BaseException as error:
         reason = "closed" if isinstance(error, GeneratorExit) or is_abandoned() else type(error).__name__
+        if walk.is_reported and reason == "closed":  # its last page was handed out: it broke nothing off
+            _log_end(endpoint, name, walk)
+            raise
         report = walk.report
         _log.info(
             "walk_broken_off",
@@ -133,6 +136,16 @@ def told(endpoint: Endpoint[Any], walk: Walk) -> Iterator[str]:
 def fetching(name: str, step: FetchPage) -> AbstractContextManager[None]:
     """Bind what ties the lines of a page's requests and retries to the walk *name*, while the page is fetched."""
     return bound(walk=name, page=step.number)
+
+
+def may_load_at_once(endpoint: Endpoint[Any], prefetch: int) -> bool:
+    """Tell whether several pages may be asked for at once: what changes something is not sent on a guess."""
+    return prefetch > 1 and (endpoint.only_reads or endpoint.method.upper() == "GET")
+
+
+def log_fallback(endpoint: Endpoint[Any], name: str, step: FetchPage, discarded: int) -> None:
+    """Say that the pages are asked for one after the other from here on."""
+    _log.info("walk_fell_back", walk=name, page=step.number, endpoint=endpoint.path, discarded=discarded)
 
 
 def log_page(endpoint: Endpoint[Any], name: str, page: Page[Any], began_at_s: float) -> None:
@@ -172,4 +185,5 @@ def _log_end(endpoint: Endpoint[Any], name: str, walk: Walk) -> None:
         expected=report.expected,
         verified=report.verified,
         stop_reason=report.stop_reason,
+        rejected=report.rejected,
     )

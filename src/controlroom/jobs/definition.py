@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, Protocol, TypeVar, cast, overload
 
 from controlroom import clock, shutdown
-from controlroom.errors import ControlRoomError
+from controlroom.errors import ConfigError, ControlRoomError
 from controlroom.jobs.outcome import Outcome, exit_code_of, outcome_of
 from controlroom.jobs.run import Run, new_run_id
 from controlroom.logs import bound, get_logger
@@ -174,15 +174,22 @@ class Job(Generic[S, T]):
                 raise
             _finished(self.name, None, began_s)
 
+    def _misfit(self, given: object) -> str:
+        what = f"the class {given.__name__} itself" if isinstance(given, type) else f"a {type(given).__name__}"
+        wanted = "nothing: it has no settings" if self.settings is None else f"an object of {self.settings.__name__}"
+        return f"The job {self.name} cannot run with {what} as its settings. Nothing was run. Give {wanted}."
+
     @property
     def _logger_name(self) -> str:
         module = self.function.__module__
         return self.name if module == "__main__" else module
 
     def _settings(self, launch: Launch[S]) -> S:
+        given = launch.settings
+        if given is not None and not isinstance(given, self.settings or ()):
+            raise ConfigError(self._misfit(given))
         if self.settings is None:
             return cast("S", None)
-        given = launch.settings
         settings = self._load(profile=launch.profile, assignments=launch.assignments) if given is None else given
         told = explain_settings(settings)
         _log.info("settings_loaded", settings=told.to_dict()["settings"])

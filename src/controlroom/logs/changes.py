@@ -72,6 +72,11 @@ class Changes:
         logger.setLevel(level)
         self._note(what, lambda: logger.level == level, lambda: logger.setLevel(before))
 
+    def enable(self, logger: logging.Logger, what: str) -> None:
+        """Let *logger*, which was disabled, log."""
+        logger.disabled = False
+        self._note(what, lambda: not logger.disabled, lambda: setattr(logger, "disabled", True))
+
     def add_filter(self, handler: logging.Handler, filter_: logging.Filter, what: str) -> None:
         """Let *handler* have what *filter_* lets pass."""
         handler.addFilter(filter_)

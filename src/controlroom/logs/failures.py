@@ -70,11 +70,16 @@ class _Description:
         self._seen: set[int] = set()
 
     def of_chain(self, error: BaseException) -> dict[str, Any]:
-        first = self._of_one(error)
-        live = [cause for cause in _live_causes(error) if self._is_new(cause)]
+        described = self._of_one(error)
+        chain = list(_live_causes(error))
+        live = [cause for cause in chain[:_LONGEST_CHAIN] if self._is_new(cause)]
         causes = [self._of_one(cause) for cause in live]
         causes += _causes_brought([error, *live], causes)
-        return first | ({"causes": causes} if causes else {})
+        if causes:
+            described["causes"] = causes
+        if len(chain) > _LONGEST_CHAIN:
+            described["causes_omitted"] = True
+        return described
 
     def _is_new(self, error: BaseException) -> bool:
         is_new = id(error) not in self._seen and len(self._seen) < _MOST_DESCRIBED
@@ -106,14 +111,21 @@ def _facts_of(error: BaseException) -> dict[str, Any]:
 
 
 def _live_causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield what a traceback would print as causes, nearest first: explicit, or implicit unless ``from None``."""
-    for _ in range(_LONGEST_CHAIN):
+    """Yield what a traceback would print as causes, nearest first: explicit, or implicit unless ``from None``.
+
+    One more than are told, if there are so many, so that the rest can be.
+    """
+    passed = {id(error)}
+    for _ in range(_LONGEST_CHAIN + 1):
         cause = error.__cause__
         if cause is None and not error.__suppress_context__:
             cause = error.__context__
         # A process pool puts the text of a traceback there; our errors bring their causes along instead.
         if cause is None or (isinstance(error, ControlRoomError) and type(cause).__name__ == "_RemoteTraceback"):
             return
+        if id(cause) in passed:  # a loop
+            return
+        passed.add(id(cause))
         yield cause
         error = cause
 

@@ -31,7 +31,19 @@ _OF_THE_CHAIN: Final = frozenset(
     | {"filename", "lineno", "loc", "logger_name", "name"}  # of the place that the chain adds
 )
 _TOLD_ELSEWHERE: Final = frozenset(
-    {"causes", "code", "disposition", "exit_code", "frames", "members", "members_total", "message", "notes", "type"}
+    {
+        "causes",
+        "causes_omitted",
+        "code",
+        "disposition",
+        "exit_code",
+        "frames",
+        "members",
+        "members_total",
+        "message",
+        "notes",
+        "type",
+    }
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from controlroom.logs.failures import failure_facts, mark_reported
 from controlroom.logs.sinks import losses
@@ -13,7 +13,10 @@ from controlroom.logs.sinks import losses
 if TYPE_CHECKING:
     from controlroom.logs.engine import Engine
 
-__all__ = ["Logger", "get_logger"]
+__all__ = ["Logger", "disabled_loggers", "get_logger"]
+
+_DEBUG: Final = logging.DEBUG
+_names: set[str] = set()
 
 
 class Logger:
@@ -31,6 +34,7 @@ class Logger:
 
     def __init__(self, name: str, facts: Mapping[str, Any] | None = None) -> None:
         self.name: str = name
+        _names.add(name)
         self._facts: dict[str, Any] = dict(facts or {})
         self._standard: logging.Logger = logging.getLogger(name)
         # What logging remembers of its own answers until a level changes: a dropped DEBUG is to cost no call beyond its own.
@@ -40,7 +44,7 @@ class Logger:
     def debug(self, event: str, /, **facts: Any) -> None:
         """Log what only somebody who searches a fault wants to know."""
         try:
-            if not self._levels[logging.DEBUG]:
+            if not self._levels[_DEBUG]:
                 return
         except KeyError:  # not asked since a level was changed somewhere
             pass
@@ -128,6 +132,14 @@ def _started(standard: logging.Logger, facts: Mapping[str, Any]) -> Engine:
     from controlroom.logs.engine import start  # noqa: PLC0415 - structlog imports rich where installed: not before use
 
     return start(standard, facts)
+
+
+def disabled_loggers() -> list[logging.Logger]:
+    """Return the standard library's loggers behind ours that are disabled: as ``dictConfig`` and ``fileConfig`` leave them.
+
+    What they find in place they disable unless told otherwise, and a logger stands at the top of each module.
+    """
+    return [logger for name in sorted(_names) if (logger := logging.getLogger(name)).disabled]
 
 
 def get_logger(name: str | None = None) -> Logger:

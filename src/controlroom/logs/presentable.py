@@ -16,7 +16,14 @@ from typing import Any, Final
 from uuid import UUID
 
 from controlroom.errors.text import text_of
-from controlroom.redaction import MASK, is_sensitive_name, longest_secret, numbers_may_hold_secrets, redact_text
+from controlroom.redaction import (
+    MASK,
+    is_sensitive_name,
+    longest_secret,
+    numbers_may_hold_secrets,
+    redact_text,
+    telling_places,
+)
 
 __all__ = ["LONGEST_TEXT", "presentable"]
 
@@ -106,7 +113,9 @@ class _Presentation:
             return "…"
         if isinstance(value, Mapping):
             return self.mapping(value, depth, secret=secret)
-        return [self._value(item, depth, secret=secret) for item in self._first_items(value)]
+        telling = telling_places(value)
+        items = enumerate(self._first_items(value))
+        return [self._value(item, depth, secret=secret or place in telling) for place, item in items]
 
     def _first_items(self, items: Any) -> list[Any]:
         kept = list(islice(items, _MOST_ITEMS + 1))

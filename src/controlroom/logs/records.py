@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime
 from typing import Any
 
 from controlroom.errors.text import text_of
@@ -44,14 +43,14 @@ def carry(shown: Shown) -> dict[str, Any]:
 
 def _foreign(record: logging.LogRecord) -> dict[str, Any]:
     # Most log calls give nothing as ``extra``, and that shows in the number of attributes.
-    facts = _extra(vars(record)) if len(vars(record)) > len(_USUAL) else {}
+    attributes = vars(record)
+    facts = _extra(attributes) if len(attributes) > len(_USUAL) else {}
     if record.exc_info and (error := _exception_of(record.exc_info)) is not None:
         facts |= failure_facts(error)
     if record.stack_info:
         facts["stack"] = record.stack_info
     named = without_reserved(facts) if facts else facts
-    at = datetime.fromtimestamp(record.created, UTC)
-    event = headed((record.levelname, _message(record), record.name), bound_facts(), named, {}, at)
+    event = headed((record.levelname, _message(record), record.name), bound_facts(), named, {}, record.created)
     return with_place(event, record.pathname, record.lineno) if callsites_shown() else event
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from controlroom.logs import in_lambda
 from controlroom.logs.changes import Changes
 from controlroom.logs.console import Console
+from controlroom.logs.logger import disabled_loggers
 from controlroom.logs.lost import Tally
 from controlroom.logs.shown import Shown
 from controlroom.logs.sinks import FileSink, Render, Sink, StderrSink
@@ -148,7 +149,8 @@ def setup_logging(
     configuration names one (``AWS_LAMBDA_LOG_LEVEL``), which goes first; in an Airflow task handlers and level stay, and
     the task's own format shows our facts as keys beside its own; anywhere else the root logger gets *level* and
     one handler that writes to stderr, and other handlers that print to the console are set aside. Everywhere
-    HTTP libraries that print URLs are kept to warnings, and Python's warnings become lines.
+    HTTP libraries that print URLs are kept to warnings, Python's warnings become lines, and loggers of `get_logger` that a
+    configuration disabled because they were there before it (``disable_existing_loggers``) log again.
 
     Args:
         level: ``"DEBUG"``, ``"INFO"``, ``"WARNING"``, ``"ERROR"``, ``"CRITICAL"``, or a number of `logging`.
@@ -240,6 +242,8 @@ def _lines_led(found: Surroundings, wanted: Wanted, changes: Changes, sink: File
     for name in _TALKATIVE:
         if (talkative := logging.getLogger(name)).level < (quiet := max(logging.WARNING, wanted.level)):
             changes.set_level(talkative, quiet, f"kept {name} to {logging.getLevelName(quiet)}")
+    for disabled in disabled_loggers():
+        changes.enable(disabled, f"enabled {disabled.name}, which a configuration had disabled")
     if wanted.callsite:
         from controlroom.logs.callsite import callsites_shown, show_callsites  # noqa: PLC0415 - it loads structlog
 

@@ -55,6 +55,14 @@ class Sink(logging.Handler, ABC):
 
     kind: ClassVar[str] = "unknown"
 
+    def handle(self, record: logging.LogRecord) -> bool:
+        """As of every handler. Without filters, which is the rule, without the calls that would ask none of them."""
+        if self.filters:
+            return super().handle(record)
+        with self.lock:  # type: ignore[union-attr]  # as in take
+            self.emit(record)
+        return True
+
     def emit(self, record: logging.LogRecord) -> None:
         """Write the event of *record*, which may come from any package."""
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import deque
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from enum import StrEnum
 from controlroom.errors import ConfigError
 from controlroom.policy.quantities import is_finite, is_whole
 
-__all__ = ["Change", "CircuitBreaker"]
+__all__ = ["Change", "CircuitBreaker", "Ticket"]
 
 
 class Change(StrEnum):
@@ -20,11 +21,40 @@ class Change(StrEnum):
     CLOSED = "closed"
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Ticket:
+    """What `CircuitBreaker.admit` says to one call; to be handed back with how the call ended.
+
+    Attributes:
+        origin: Whom the call asks.
+        wait_s: 0.0 where it may be made; else the seconds after which to ask again, and nothing is to be handed back.
+        era: How often the circuit had opened or closed.
+    """
+
+    origin: str
+    wait_s: float
+    era: int
+
+
 @dataclass(slots=True)
 class _Circuit:
     outcomes: deque[bool]
+    era: int = 0
     open_until_s: float | None = None
-    probed_until_s: float | None = None
+    probe: Ticket | None = None
+    probed_until_s: float = -math.inf
+
+    def wait_s(self, now_s: float) -> float:
+        return 0.0 if self.open_until_s is None else max(0.0, max(self.open_until_s, self.probed_until_s) - now_s)
+
+    def begin_era(self, open_until_s: float | None) -> None:
+        self.era += 1
+        self.open_until_s = open_until_s
+        self.outcomes.clear()
+        self.forget_probe()
+
+    def forget_probe(self) -> None:
+        self.probe, self.probed_until_s = None, -math.inf
 
 
 @dataclass(slots=True)
@@ -44,14 +74,18 @@ class CircuitBreaker:
 
     Guarantees:
         Thread-safe, and the same for threads and tasks. While a circuit is open no call of this process reaches that
-        origin, and then one at a time until one succeeded. Not promised: a circuit across processes.
+        origin, and then one at a time until one succeeded. Only the probe decides: calls from before change nothing. One
+        that is cancelled or fails for reasons of our own gives its turn back at once; one that is not heard of, or takes
+        longer than *open_s*, makes room for another after that time.
+        Not promised: a circuit across processes.
     """
 
     failures: int = 5
     of: int = 10
     open_s: float = 30.0
     _circuits: dict[str, _Circuit] = field(init=False, default_factory=dict, repr=False, compare=False)
-    _lock: threading.Lock = field(init=False, default_factory=threading.Lock, repr=False, compare=False)
+    # Re-entrant: the garbage collector may close a forgotten call, and so abandon, inside of any of these methods.
+    _lock: threading.RLock = field(init=False, default_factory=threading.RLock, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Refuse a breaker that never opens, or is never closed."""
@@ -60,10 +94,11 @@ class CircuitBreaker:
             message = f"{self} is not possible: failures is 1 or more and not above of, open_s above zero."
             raise ConfigError(message)
 
-    def admit(self, origin: str, now_s: float) -> float:
-        """Return 0 where a call to *origin* may be made, or the seconds after which to ask again.
+    def admit(self, origin: str, now_s: float) -> Ticket:
+        """Say whether a call to *origin* may be made.
 
-        Whoever is admitted reports with `report`, or with `abandon` where the call told nothing about the server.
+        Whoever is admitted hands the ticket back with `report`, or with `abandon` where the call told nothing about the
+        server.
 
         Args:
             origin: Whom to call.
@@ -71,51 +106,43 @@ class CircuitBreaker:
         """
         with self._lock:
             circuit = self._circuits.get(origin)
-            wait_s = _wait_s(circuit, now_s)
-            if circuit is not None and circuit.open_until_s is not None and wait_s == 0:
-                circuit.probed_until_s = now_s + self.open_s
-            return wait_s
+            if circuit is None:
+                return Ticket(origin, 0.0, 0)
+            ticket = Ticket(origin, circuit.wait_s(now_s), circuit.era)
+            if circuit.open_until_s is not None and ticket.wait_s == 0:
+                circuit.probe, circuit.probed_until_s = ticket, now_s + self.open_s
+            return ticket
 
     def wait_s(self, origin: str, now_s: float) -> float:
-        """Return what `admit` would, and admit nobody."""
+        """Return what `admit` would say, seconds, and admit nobody."""
         with self._lock:
-            return _wait_s(self._circuits.get(origin), now_s)
+            circuit = self._circuits.get(origin)
+            return 0.0 if circuit is None else circuit.wait_s(now_s)
 
-    def report(self, origin: str, now_s: float, *, succeeded: bool) -> Change | None:
-        """Count how a call to *origin* ended, and return what that changed."""
+    def report(self, ticket: Ticket, now_s: float, *, succeeded: bool) -> Change | None:
+        """Count how an admitted call ended, and return what that changed.
+
+        Whoever was admitted before the circuit opened, or closed, brings old news: they change nothing.
+        """
         with self._lock:
-            circuit = self._circuits.setdefault(origin, _Circuit(deque(maxlen=self.of)))
+            circuit = self._circuits.setdefault(ticket.origin, _Circuit(deque(maxlen=self.of)))
+            if ticket.era != circuit.era or ticket.wait_s > 0:
+                return None
             if circuit.open_until_s is None:
-                return self._counted(circuit, now_s, succeeded=succeeded)
-            if circuit.probed_until_s is None:
-                return None  # admitted before the circuit opened: old news
-            if succeeded:
-                circuit.open_until_s = circuit.probed_until_s = None
+                circuit.outcomes.append(succeeded)
+                return self._opened(circuit, now_s) if circuit.outcomes.count(False) >= self.failures else None
+            if succeeded:  # also of a probe that took so long that another one was let through: the server answers
+                circuit.begin_era(None)
                 return Change.CLOSED
-            self._open(circuit, now_s)
-            return Change.OPENED
+            return self._opened(circuit, now_s) if ticket is circuit.probe else None
 
-    def abandon(self, origin: str) -> None:
-        """Forget a call that was admitted and told nothing: cancelled, or out of time for reasons of our own."""
+    def abandon(self, ticket: Ticket) -> None:
+        """Forget an admitted call that told nothing: cancelled, or out of time for reasons of our own."""
         with self._lock:
-            if circuit := self._circuits.get(origin):
-                circuit.probed_until_s = None
+            circuit = self._circuits.get(ticket.origin)
+            if circuit is not None and ticket is circuit.probe:
+                circuit.forget_probe()
 
-    def _counted(self, circuit: _Circuit, now_s: float, *, succeeded: bool) -> Change | None:
-        circuit.outcomes.append(succeeded)
-        if circuit.outcomes.count(False) < self.failures:
-            return None
-        self._open(circuit, now_s)
+    def _opened(self, circuit: _Circuit, now_s: float) -> Change:
+        circuit.begin_era(now_s + self.open_s)
         return Change.OPENED
-
-    def _open(self, circuit: _Circuit, now_s: float) -> None:
-        circuit.outcomes.clear()
-        circuit.open_until_s = now_s + self.open_s
-        circuit.probed_until_s = None
-
-
-def _wait_s(circuit: _Circuit | None, now_s: float) -> float:
-    if circuit is None or circuit.open_until_s is None:
-        return 0.0
-    # A probe that never reports, since its process was stopped, must not keep the circuit open for ever.
-    return max(0.0, max(circuit.open_until_s, circuit.probed_until_s or 0.0) - now_s)

@@ -5,11 +5,15 @@
 * ``RateLimit-Limit``, ``RateLimit-Remaining``, ``RateLimit-Reset`` (until 06): reset in seconds from now.
 * ``X-RateLimit-…`` and ``X-Rate-Limit-…``: never specified. The reset is seconds from now, or an instant since 1970 in
   seconds or milliseconds; no server means a wait of thirty years, so its size tells which.
+
+What cannot be read is ignored, as the draft says (-10, section 7): a sign, an exponent, NaN, a date. The RetryPolicy's own
+waits are left then.
 """
 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,7 +29,7 @@ _TEXT = re.compile(r'"(?:[^"\\]|\\.)*"')
 _MEMBER = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^,"])+')
 _PARAMETER = re.compile(r'(?:;\s*([a-z*][a-z0-9_.*-]*)=("(?:[^"\\]|\\.)*"|[^;,"\s]*))|"(?:[^"\\]|\\.)*"')
 _ENTRY = re.compile(r"\s*(limit|remaining|reset)\s*=\s*(\S+?)\s*")
-_NUMBER = re.compile(r"\d{1,18}(?:\.\d{1,6})?", re.ASCII)
+_NUMBER = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,7 @@ class Quota:
 
     Attributes:
         remaining: Requests that it will still take …
-        reset_s: … for so many seconds.
+        reset_s: … for so many seconds: finite, however many digits it named.
     """
 
     remaining: float
@@ -83,4 +87,4 @@ def _quota(remaining: str, reset: str, now: Callable[[], datetime]) -> Iterator[
 def _number(text: str) -> float | None:
     """Return the number that *text* begins with ("100, 100;w=60" is 100), or None. None is negative: -1 means "no limit"."""
     found = _NUMBER.fullmatch(re.split(r"[,;]", text, maxsplit=1)[0].strip())
-    return None if found is None else float(found[0])
+    return None if found is None else min(float(found[0]), sys.float_info.max)

@@ -13,7 +13,10 @@ from controlroom.policy.in_flight import Room
 from controlroom.policy.quantities import is_finite, is_whole
 from controlroom.policy.quota import Quota
 
-__all__ = ["RateLimit", "used_up_for"]
+__all__ = ["LONGEST_HOLD_S", "RateLimit", "used_up_for"]
+
+LONGEST_HOLD_S: Final = 86_400.0
+"""A server is asked again after a day, whatever it said: a digit too many must not silence a client for years."""
 
 _LATE_SHARE: Final = 0.05
 
@@ -22,7 +25,8 @@ _LATE_SHARE: Final = 0.05
 class RateLimit:
     """At most *requests* in any *per_s* seconds, evenly spread. Share one instance: it counts for all who hold it.
 
-    What a server says about its own limits lowers it: once it takes no more requests, nothing leaves until its reset.
+    What a server says about its own limits lowers it: once it takes no more requests, nothing leaves until its reset, or for
+    a day where it names a later one. A call that has no time to wait for that is refused at once.
 
     Args:
         requests: How many; infinity: as the server says.
@@ -122,7 +126,7 @@ class RateLimit:
             now_s: The present instant of a monotonic clock.
         """
         if (used_up_s := used_up_for(quotas)) > 0:
-            self.hold(now_s + used_up_s)
+            self.hold(now_s + min(used_up_s, LONGEST_HOLD_S))
 
     def reserved(self, free_at_s: float, now_s: float, longest_wait_s: float = math.inf) -> tuple[float, float]:
         """Return what becomes of the state *free_at_s* as `reserve` takes a place, and the wait for it, seconds.

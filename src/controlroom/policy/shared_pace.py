@@ -13,12 +13,9 @@ import zlib
 from typing import Final
 
 from controlroom.policy.quantities import is_finite
-from controlroom.policy.rate_limit import RateLimit
+from controlroom.policy.rate_limit import LONGEST_HOLD_S, RateLimit
 
-__all__ = ["LONGEST_HOLD_S", "hold", "read_state", "take"]
-
-LONGEST_HOLD_S: Final = 86_400.0
-"""A server is asked again after a day, whatever it said: a text outlives the process that could be told otherwise."""
+__all__ = ["hold", "read_state", "take"]
 
 _NAME: Final = "controlroom-rate-limit-1"
 

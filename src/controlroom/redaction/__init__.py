@@ -10,12 +10,12 @@ does not list (encrypted, compressed, split over two texts).
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from collections.abc import Set as AbstractSet
 from enum import Enum
 from typing import Any, Final
 
-from controlroom.errors.text import redact_with
+from controlroom.errors.text import redact_with, text_of
 from controlroom.redaction.forms import forms_of
 from controlroom.redaction.names import is_sensitive_name
 from controlroom.redaction.places import placed_secrets
@@ -32,6 +32,7 @@ __all__ = [
     "redact",
     "redact_text",
     "register_secret",
+    "telling_places",
 ]
 
 MASK: Final = "***"
@@ -39,7 +40,8 @@ MASK: Final = "***"
 _DEEPEST = 32  # deeper than any body that a person would read
 _LONGEST_REMEMBERED = 256
 _MOST_REMEMBERED = 4_096
-_NUMBERS = frozenset({bool, int, float})
+_NUMBERS = frozenset({int, float})
+_PAIR = 2
 _MOST_PASSES = 8  # a mask beside other text may complete another secret; two passes settle all but made-up cases
 
 _registry = Registry()
@@ -91,7 +93,7 @@ def longest_secret() -> int:
 
 def is_clean(text: str) -> bool:
     """Tell whether `redact_text` would return *text* as it is. Nothing is remembered."""
-    return not (_registry.may_hold(text) or placed_secrets(text)) or redact_text(text) == text
+    return not (_registry.spans(text) or placed_secrets(text)) or redact_text(text) == text
 
 
 def redact_text(text: str) -> str:
@@ -141,8 +143,9 @@ def redact(value: Any) -> Any:
     """Return *value* with secrets masked at any depth: texts by value and place, entries of mappings by key name.
 
     Mappings become dicts, sequences and sets lists, tuples tuples; bytes are masked as UTF-8 text where they hold a
-    secret. Under a telling key every text is masked, however deep. Numbers, None and unknown objects come back as they
-    are. The argument is not changed.
+    secret. Under a telling key, in a telling field of a named tuple, and beside a telling name in a pair (a header), every
+    text and number is masked, however deep; a number elsewhere where it is a registered secret. None, truth values and
+    unknown objects come back as they are. The argument is not changed.
 
     Guarantees:
         Never raises: what cannot be read is replaced by a remark, and so is what contains itself.
@@ -163,8 +166,10 @@ class _Walk:
         kind = type(value)
         if kind is str:
             return _text(value, secret=secret)
-        if value is None or kind in _NUMBERS:
+        if value is None or kind is bool:
             return value
+        if kind in _NUMBERS:
+            return _number(value, secret=secret)
         try:
             return self._other(value, depth, secret=secret)
         except Exception as unreadable:  # noqa: BLE001 - a foreign container may raise anything; a report must not
@@ -195,7 +200,8 @@ class _Walk:
     def _members(self, value: Any, depth: int, *, secret: bool) -> Any:
         if isinstance(value, Mapping):
             return self._mapping(value, depth, secret=secret)
-        items = [self.masked(item, depth, secret=secret) for item in value]
+        telling = telling_places(value)
+        items = [self.masked(item, depth, secret=secret or place in telling) for place, item in enumerate(value)]
         return tuple(items) if type(value) is tuple else items
 
     def _mapping(self, value: Mapping[Any, Any], depth: int, *, secret: bool) -> dict[Any, Any]:
@@ -204,14 +210,38 @@ class _Walk:
             name = self._key(key, depth)
             while isinstance(name, str) and name in shown:  # two keys that differed only in the secret they held
                 name += "_"
-            telling = secret or (isinstance(key, str) and is_sensitive_name(key))
-            shown[name] = self.masked(item, depth, secret=telling)
+            shown[name] = self.masked(item, depth, secret=secret or _is_telling(key))
         return shown
 
     def _key(self, key: Any, depth: int) -> Any:
         if isinstance(key, frozenset):
             return frozenset(self._key(item, depth) for item in key)
         return self.masked(key, depth, secret=False) if isinstance(key, str | bytes | tuple) else key
+
+
+def _is_telling(name: Any) -> bool:
+    if isinstance(name, bytes):  # HTTP headers, before anybody decoded them
+        name = name.decode("latin-1")
+    return isinstance(name, str) and is_sensitive_name(name)
+
+
+def telling_places(value: Any) -> Container[int]:
+    """Return where in a tuple a secret stands: in a telling field (of a named tuple), or beside a telling name (a header)."""
+    if not isinstance(value, tuple):
+        return ()
+    if (names := getattr(value, "_fields", None)) is not None:
+        return {place for place, name in enumerate(names) if _is_telling(name)}
+    return (1,) if len(value) == _PAIR and _is_telling(value[0]) else ()
+
+
+def _number(value: float, *, secret: bool) -> Any:
+    if secret:
+        return MASK
+    if not numbers_may_hold_secrets():
+        return value
+    text = text_of(value)
+    masked = redact_text(text)
+    return value if masked == text else masked
 
 
 def _text(text: str, *, secret: bool) -> str:

@@ -27,7 +27,20 @@ _UNESCAPED = (
     "!$'()*,:;/?@",  # a value in a query
     "!$&'()*+,;=",  # user information, RFC 3986 3.2.1
 )
-_JSON_FOR_HTML = re.compile(r"[<>&'+=`]")
+# JSON that is kept apart from markup. Each escapes other characters, and a secret may hold several of them.
+_JSON_FOR_HTML = tuple(
+    re.compile(what)
+    for what in (
+        "(?!)",
+        "[<>&]",  # Go
+        "[<>&']",  # Flask, Django
+        "[<>&'=]",  # Gson
+        r"[<>&'+`]|\\\"",  # .NET
+        r"[<>&']|\\\"",  # PHP: JSON_HEX_TAG, _AMP, _APOS, _QUOT
+        "[<>&'+=`]",
+    )
+)
+_HEX = re.compile(r"(?<=\\u)[0-9a-f]{4}")
 
 
 def forms_of(secret: str | bytes) -> set[str]:
@@ -53,16 +66,28 @@ def _escaped(text: str) -> Iterator[str]:
     """Yield *text* as it stands between the quotes of JSON (RFC 8259 section 7) and of Python's repr."""
     yield repr(text)[1:-1]
     yield repr(text + '"')[1:-2]  # as in the repr of a longer text that holds the other mark
-    for ascii_only, slash, for_html, case in product(
-        (True, False), ("/", r"\/"), (False, True), (str.lower, str.upper)
-    ):
-        escaped = json.dumps(text, ensure_ascii=ascii_only)[1:-1].replace("/", slash)
-        if for_html:  # PHP, Go and .NET keep their JSON apart from markup
-            escaped = _JSON_FOR_HTML.sub(lambda match: f"\\u{ord(match[0]):04x}", escaped)
-        escaped = re.sub(r"(?<=\\u)[0-9a-f]{4}", lambda match, to=case: to(match[0]), escaped)  # type: ignore[misc]  # a method of str
-        yield escaped
-        for outer_ascii_only in (True, False):  # a JSON text inside a JSON text: a log line that quotes a body
-            yield json.dumps(escaped, ensure_ascii=outer_ascii_only)[1:-1]
+    yield ascii(text)[1:-1]
+    yield from _for_html(text)
+    for ascii_only, slash in product((True, False), ("/", r"\/")):
+        plain = json.dumps(text, ensure_ascii=ascii_only)[1:-1].replace("/", slash)
+        for escaped in dict.fromkeys(each.sub(_as_a_number, plain) for each in _JSON_FOR_HTML):
+            for case in (str.lower, str.upper):
+                cased = _HEX.sub(lambda match, to=case: to(match[0]), escaped)  # type: ignore[misc]  # a method of str
+                yield cased
+                for outer_ascii_only in (True, False):  # a JSON text inside a JSON text: a log line that quotes a body
+                    yield json.dumps(cased, ensure_ascii=outer_ascii_only)[1:-1]
+
+
+def _as_a_number(character: re.Match[str]) -> str:
+    return f"\\u{ord(character[0][-1]):04x}"  # of an escaped quote the quote
+
+
+def _for_html(text: str) -> Iterator[str]:
+    """Yield *text* as an error page or an XML answer quotes it: within an element, and within an attribute."""
+    inside = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    yield inside
+    for double, single in product(("&quot;", "&#34;"), ("&#x27;", "&#39;", "&apos;", "'")):
+        yield inside.replace('"', double).replace("'", single)
 
 
 def _url_encoded(raw: bytes) -> Iterator[str]:
@@ -76,8 +101,9 @@ def _binary(raw: bytes) -> Iterator[str]:
     yield raw.hex()
     yield raw.hex().upper()
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
-        yield encode(raw).decode().rstrip("=")
-        yield from _aligned(raw, encode)
+        for form in (encode(raw).decode().rstrip("="), *_aligned(raw, encode)):
+            yield form
+            yield quote(form, safe="")
 
 
 def _aligned(raw: bytes, encode: Callable[[bytes], bytes]) -> Iterator[str]:

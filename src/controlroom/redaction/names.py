@@ -14,7 +14,8 @@ _WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+")
 
 _SECRETS = frozenset(
     [
-        *["password", "passwords", "passwd", "pwd", "pass", "passphrase", "secret", "secrets", "token", "apikey"],
+        *["password", "passwords", "passwd", "pwd", "pw", "pass", "passphrase", "passcode", "secret", "secrets"],
+        *["token", "apikey", "jwt", "bearer"],
         *["authorization", "credential", "credentials", "cookie", "cookies", "signature", "sig"],
     ]
 )

@@ -7,7 +7,7 @@ calls harmless stay readable.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import zip_longest
 
 from controlroom.redaction.names import is_sensitive_name
@@ -16,8 +16,8 @@ from controlroom.redaction.registry import Span
 __all__ = ["placed_secrets"]
 
 _LONGEST_NAME = 80
-_WORDS = ("pass", "pwd", "secret", "token", "key", "authorization", "credential", "cookie", "sig")
-_SHORTEST_WORD = 3
+_WORDS = ("pass", "pw", "secret", "token", "key", "authorization", "credential", "cookie", "sig", "jwt", "bearer")
+_SHORTEST_WORD = 2
 
 # RFC 3986 ends the authority at "/", "?" or "#", but drivers accept passwords that hold them bare. A port is no password.
 _URL_USER = re.compile(r":(?:\\?/){2}[^\s/?#@:\"'\[\\]*:(?=([^\s/?#\"'<>]*))")
@@ -39,7 +39,7 @@ _NAME = re.compile(
 _WORD = re.compile(rf"(?=(?:{'|'.join(_WORDS)}))", re.IGNORECASE)
 _BARE = re.compile(r"[^\s&;,\"'<>(){}\[\]][^\s&;,\"'<>)}\]]*")
 _TO_END_OF_LINE = re.compile(r"[^\r\n\"'\\]+")
-_QUOTE = re.compile(r"\\*[\"']")
+_QUOTE = re.compile(r"(?:[bB][rR]?|[rR][bB]?)?(\\*[\"'])")  # also that of bytes, in the repr of headers
 _QUOTED = {'"': re.compile(r"(?:[^\"\\]|\\.)*+", re.DOTALL), "'": re.compile(r"(?:[^'\\]|\\.)*+", re.DOTALL)}
 # The last one is how pydantic shows a secret: masked already.
 _NO_VALUE = re.compile(r"(?:null|none|true|false|Secret(?:Str|Bytes)?\(b?'\**'\))(?![^\s&;,\"'<>)}\]])", re.IGNORECASE)
@@ -51,16 +51,37 @@ def placed_secrets(text: str) -> list[Span]:
     found: list[Span] = []
     if "@" in text:
         found += _url_passwords(text)
-    # A name stands before a sign: of "s3://bucket/…" only two characters need a look.
-    has_sign = text.find(":", _SHORTEST_WORD) > 0 or text.find("=", _SHORTEST_WORD) > 0 or "%3" in text
-    has_blank = " " in text or "\t" in text
-    if has_sign or has_blank:
-        lowered = text.lower()
-        if has_sign and (words := [word for word in _WORDS if word in lowered]):
-            found += _named(text, words)
-        if has_blank and ("bearer" in lowered or "basic" in lowered or "token" in lowered):
-            found += [match.span(1) for match in _AFTER_SCHEME.finditer(text)]
+    # A name stands before a sign: of "https://host:443 GET …" no more than "https://host" needs a look.
+    end = max(text.rfind(":"), text.rfind("="), text.rfind("%3") if "%" in text else -1)
+    if end >= _SHORTEST_WORD and _may_hold_a_name(before := text[:end].lower()):
+        found += _named(text, before)
+    if (" " in text or "\t" in text) and _may_hold_a_scheme(text.lower()):
+        found += [match.span(1) for match in _AFTER_SCHEME.finditer(text)]
     return found
+
+
+def _may_hold_a_name(lowered: str) -> bool:
+    """Tell whether any of the words is in *lowered*. To look for a letter, which may be missing, is cheaper than for a word."""
+    return (
+        ("k" in lowered and (_may_hold_a_key(lowered) or "token" in lowered or "cookie" in lowered))
+        or ("w" in lowered and "pw" in lowered)
+        or ("g" in lowered and "sig" in lowered)
+        or ("z" in lowered and "authorization" in lowered)
+        or ("j" in lowered and "jwt" in lowered)
+        or "bearer" in lowered
+        or "pass" in lowered
+        or "secret" in lowered
+        or "credential" in lowered
+    )
+
+
+def _may_hold_a_key(lowered: str) -> bool:
+    """Tell whether any "key" has something before it: "api_key" does, and "key=s3://…" is where an object lies."""
+    return "key" in lowered and lowered.count("key") > lowered.count(" key")
+
+
+def _may_hold_a_scheme(lowered: str) -> bool:
+    return ("b" in lowered and ("bearer" in lowered or "basic" in lowered)) or ("k" in lowered and "token" in lowered)
 
 
 def _url_passwords(text: str) -> Iterator[Span]:
@@ -74,9 +95,10 @@ def _url_passwords(text: str) -> Iterator[Span]:
             yield start, end
 
 
-def _named(text: str, words: Sequence[str]) -> Iterator[Span]:
+def _named(text: str, before: str) -> Iterator[Span]:
+    """Yield the values behind telling names; *before* is the small form of what stands before the last sign."""
     position = 0
-    for start in _starts(text, words):
+    for start in _starts(text, before):
         if start < position or not (match := _NAME.match(text, start)):
             continue
         position = match.end()
@@ -86,17 +108,16 @@ def _named(text: str, words: Sequence[str]) -> Iterator[Span]:
             position = value[1]
 
 
-def _starts(text: str, words: Sequence[str]) -> list[int]:
+def _starts(text: str, before: str) -> list[int]:
     """Return where the words of telling names stand, in order: a few searches in C, where the pattern tries each place."""
     if not text.isascii():  # the small form of a letter may be longer, and shift all that stands behind it
         return [match.start() for match in _WORD.finditer(text)]
     starts: list[int] = []
-    lowered = text.lower()
-    for word in words:
-        start = lowered.find(word)
+    for word in _WORDS:
+        start = before.find(word)
         while start >= 0:
             starts.append(start)
-            start = lowered.find(word, start + 1)
+            start = before.find(word, start + 1)
     starts.sort()
     return starts
 
@@ -112,7 +133,7 @@ def _value(text: str, name_and_sign: re.Match[str], name: str) -> Span | None:
     """Return the span of the value that follows; None if there is none, or it says that there is none."""
     between, start = name_and_sign["between"], name_and_sign.end()
     if quote := _QUOTE.match(text, start):
-        return _quoted(text, quote.end(), quote[0])
+        return _quoted(text, quote.end(), quote[1])
     in_json = between[0] in "\\\"'" and ":" in between
     if _NO_VALUE.match(text, start) or (in_json and _JSON_NUMBER.match(text, start)):
         return None

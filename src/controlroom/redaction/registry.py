@@ -48,7 +48,7 @@ class Registry:
         self.longest: int = 0
         self._lock = threading.Lock()
         self._by_block: dict[int, tuple[str, ...]] = {}
-        self._blocks = self._by_block.keys()
+        self._blocks: set[int] = set()  # the keys of that: a set answers in half the time of a view
         self._step = _WIDE
         self._shortest_covering: float = math.inf  # most values of a log line are shorter than any secret
         self._brief: tuple[str, ...] = ()
@@ -80,23 +80,17 @@ class Registry:
                 known = self._by_block.get(block, ())
                 if form not in known:
                     self._by_block[block] = (*known, form)
+                    self._blocks.add(block)
             self._shortest_covering = min(self._shortest_covering, len(form))
-
-    def may_hold(self, text: str) -> bool:
-        """Tell whether *text* needs the search of `spans`: False for almost every text without a secret."""
-        if len(text) >= self._shortest_covering and not self._blocks.isdisjoint(_blocks_of(text, self._step)):
-            return True
-        if self._alone is not None and self._alone.search(text):
-            return True
-        return bool(self._brief) and any(form in text for form in self._brief)
 
     def spans(self, text: str) -> list[Span]:
         """Return where registered forms stand in *text*, in no particular order; spans may overlap."""
         found: list[Span] = []
-        if not self.may_hold(text):
-            return found
-        for form in self._behind(_blocks_of(text, self._step)):
-            found += _everywhere(form, text)
+        if len(text) >= self._shortest_covering:
+            blocks = _blocks_of(text, self._step)
+            if not self._blocks.isdisjoint(blocks):
+                for form in self._behind(blocks):
+                    found += _everywhere(form, text)
         for form in self._brief:
             if form in text:
                 found += _everywhere(form, text)
@@ -105,7 +99,7 @@ class Registry:
         return found
 
     def _behind(self, blocks: Iterable[int]) -> set[str]:
-        return {form for block in set(blocks) for form in self._by_block.get(block, ())}
+        return {form for block in self._blocks.intersection(blocks) for form in self._by_block[block]}
 
 
 def _blocks_of(text: str, step: int) -> Sequence[int]:

@@ -63,7 +63,8 @@ def default_of(info: FieldInfo) -> Any:
 def default_text(value: Any, setting: Setting) -> str | None:
     """Return *value* as a variable would say it, or None where it is or holds a secret."""
     text = _value(value)
-    if text and (setting.hidden or holds_secret(value) or redact_text(text) != text):
+    is_empty = text == "" or (isinstance(value, (Mapping, *_READ_AS_JSON)) and not value)
+    if not is_empty and (setting.hidden or holds_secret(value) or redact_text(text) != text):
         return None
     return text
 

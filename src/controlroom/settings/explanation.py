@@ -21,6 +21,7 @@ __all__ = ["Explanation", "SettingExplained", "explained"]
 _HEAD = ("name", "value", "source", "key", "shadowed")
 _LONGEST = 80  # characters of a value in the table
 _WITHHELD = f"{MASK} (withheld when pickled)"
+_CONTAINERS = (Mapping, list, tuple, set, frozenset)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -112,8 +113,8 @@ def _rows(settings: BaseModel, origins: Iterable[Origin]) -> Iterator[SettingExp
 def _value(value: Any, *, hidden: bool) -> str:
     if value is _WITHHELD or isinstance(value, Withheld):
         return _WITHHELD
-    if not hidden or value is None:
-        return _shown(value)
+    if not hidden or value is None or (isinstance(value, _CONTAINERS) and not value):
+        return _shown(value)  # of an empty list there is nothing to hide, and much to know
     held = value.get_secret_value() if isinstance(value, SecretStr | SecretBytes | Secret) else value
     if isinstance(held, str | bytes):
         from controlroom.settings.fingerprints import mask_of  # noqa: PLC0415 - only where a secret is explained

@@ -11,6 +11,7 @@ from controlroom.settings.positions import Broken, Document, first_lines, unquot
 
 __all__ = ["read"]
 
+_NO_NUMBER = re.compile(r"-?Infinity|NaN|-?\d{4301,}")
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
 
 
@@ -18,12 +19,14 @@ def read(text: str) -> Document:
     """Return what *text* says.
 
     Raises:
-        Broken: It is not JSON (RFC 8259: no comment, no trailing comma, no NaN), or no object.
+        Broken: It is not JSON (RFC 8259: no comment, no trailing comma, no NaN), or no object, or a number has more than 4300 digits.
     """
     try:
         data = json.loads(text, parse_constant=_refuse)
     except json.JSONDecodeError as error:
         raise Broken(error.lineno, error.colno, unquoted(error.msg).rstrip(": ")) from None
+    except ValueError:
+        raise _no_number(text) from None
     if not isinstance(data, dict):
         raise Broken(1, 1, "It holds no object")
     lines, repeated = first_lines(_keys(text))
@@ -33,6 +36,13 @@ def read(text: str) -> Document:
 def _refuse(constant: str) -> NoReturn:
     message = f"{constant} is no JSON number"
     raise ValueError(message)
+
+
+def _no_number(text: str) -> Broken:
+    """Return where the first number stands that JSON has no form for, or Python refuses to read (4300 digits)."""
+    found = next(token for token in _TOKEN.finditer(text) if _NO_NUMBER.fullmatch(token[0]))
+    line, column = text.count("\n", 0, found.start()) + 1, found.start() - text.rfind("\n", 0, found.start())
+    return Broken(line, column, "No number that can be read")
 
 
 def _keys(text: str) -> Iterator[tuple[tuple[str, ...], int]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
@@ -119,12 +119,9 @@ def reading(
     given: Mapping[str, Any],
 ) -> Flow[Wanted, SettingsT]:
     """Read everything, ask for what the references in it stand for, and validate: what both colours of loading drive."""
-    if not issubclass(model, BaseSettings):
-        message = f"{model.__name__} is no subclass of controlroom.BaseSettings"
-        raise TypeError(message)
-    if unknown not in get_args(Unknown):
-        message = f"unknown is one of {', '.join(get_args(Unknown))}"
-        raise ConfigError(message)
+    _check_model(model)
+    if wrong := list(_misused(prefix, profile, unknown)):
+        raise ConfigError("; ".join(wrong), problems=wrong)
     declared = Declared(model, prefix)
     settings = declared.settings
     sources = Sources(declared, as_several(files), as_several(secrets_dir), profile, assignments or {}, given)
@@ -158,10 +155,30 @@ def reading(
     return loaded
 
 
+def _check_model(model: object) -> None:
+    if not (isinstance(model, type) and issubclass(model, BaseSettings)):
+        named = model.__name__ if isinstance(model, type) else f"an object of {type(model).__name__}"
+        message = f"{named} is no subclass of controlroom.BaseSettings"
+        raise TypeError(message)
+
+
+def _misused(prefix: object, profile: object, unknown: object) -> Iterator[str]:
+    """Yield what is wrong with how settings are to be loaded; a caller without a type checker may give anything."""
+    if not isinstance(prefix, str):
+        yield f'prefix is text, not {type(prefix).__name__}; "" stands for none'
+    if not (profile is None or isinstance(profile, str)):
+        yield f"profile is text or None, not {type(profile).__name__}"
+    if unknown not in get_args(Unknown):
+        yield f"unknown is one of {', '.join(get_args(Unknown))}"
+
+
 def explain_settings(settings: BaseSettings) -> Explanation:
     """Return where each value of *settings* came from; ``str()`` of it is an aligned table, secrets masked."""
     from controlroom.settings.explanation import explained  # noqa: PLC0415 - only where somebody asks
 
+    if not isinstance(settings, BaseSettings):
+        message = f"an object of {type(settings).__name__} holds no settings: give what load_settings() returned"
+        raise TypeError(message)
     known = settings._provenance  # noqa: SLF001 - it is there for this function
     if known is None:
         origins = [

@@ -14,7 +14,9 @@ def text_of(path: Path, problems: list[str]) -> str | None:
     except FileNotFoundError:
         return None  # replaced between the two calls
     except UnicodeDecodeError as error:
-        problems.append(f"{path} is not UTF-8 (byte {error.start}).")
+        before = error.object[: error.start]
+        line, column = before.count(b"\n") + 1, error.start - before.rfind(b"\n")
+        problems.append(f"{path}:{line}:{column} is not UTF-8 (byte {error.start}).")
     except OSError as error:
         problems.append(f"{path} cannot be read: {error.strerror}.")
     return None

@@ -72,7 +72,7 @@ def refusals(
             continue
         name = _name(setting, keys, error["loc"])
         expectations, origins = wrong.setdefault(name, ([], []))
-        layer, origin = (None, "") if setting is None else _origin(setting, error["loc"], layers, otherwise)
+        layer, origin = _stray(name, layers) if setting is None else _origin(setting, error["loc"], layers, otherwise)
         expectations.append(_expected(error, setting, is_data=layer is not None and layer.dotted))
         origins.extend([origin] if origin else [])
     for name, (expectations, origins) in wrong.items():
@@ -107,10 +107,11 @@ def _required_below(setting: Setting) -> list[str]:
 
 
 def _name(setting: Setting | None, keys: tuple[str, ...], loc: tuple[int | str, ...]) -> str:
-    """Return the dotted name with positions in lists. Keys of a dict belong to the input, and are not shown."""
+    """Return the dotted name, with positions in lists and fields there. Keys of a dict are input, and are not shown."""
     if setting is None:
         return ".".join(keys)
-    return ".".join([setting.name, *(str(part) for part in loc[len(setting.keys) :] if isinstance(part, int))])
+    below = (str(part) for part in loc[len(setting.keys) :] if isinstance(part, int) or part in setting.inner)
+    return ".".join([setting.name, *below])
 
 
 def _expected(error: ErrorDetails, setting: Setting | None, *, is_data: bool) -> str:
@@ -145,6 +146,12 @@ def _is_pydantics_own(error: ErrorDetails) -> bool:
         return PydanticKnownError(error["type"], error.get("ctx")).message() == error["msg"]  # type: ignore[arg-type]  # one of them, as was just asked
     except (TypeError, ValueError, KeyError):
         return False
+
+
+def _stray(name: str, layers: Sequence[Layer]) -> tuple[Layer | None, str]:
+    """Return where a name stands that is not allowed at all (``extra="forbid"``)."""
+    found = ((layer, str(place)) for layer in layers for place in layer.unused if place.key == name)
+    return next(found, (None, ""))
 
 
 def _origin(

@@ -31,6 +31,7 @@ class Setting:
         secret: Its type says that its value is a secret, or that one is somewhere in it.
         plain: Names, in small letters, under which no secret stands in the models that its type holds; None where all
             that stands in its value may be secret, names too.
+        inner: Names of the fields of the models that its type holds: in a path into its value, they are ours to tell.
         nested: The fields of a nested model.
         takes_more: It is a nested model that keeps what it has no field for.
     """
@@ -44,6 +45,7 @@ class Setting:
     nested: tuple[Setting, ...] = field(repr=False)
     takes_more: bool = False
     plain: frozenset[str] | None = field(default=None, repr=False)
+    inner: frozenset[str] = field(default=frozenset(), repr=False)
 
     @property
     def name(self) -> str:
@@ -124,6 +126,7 @@ def _fields(model: type[BaseModel], parent: Setting | None, prefix: str, inside:
             secret=_holds_secret(info.annotation, inside),
             nested=(),
             plain=_plain_names(info.annotation) if _has_plain_names(info.annotation) else None,
+            inner=frozenset(_inner_names(info.annotation)),
         )
         below = nested_model(info.annotation)
         if below is None or below in inside:  # a model inside itself has no end; pydantic reads it as JSON
@@ -182,6 +185,12 @@ def _plain_names(annotation: Any) -> frozenset[str]:
             is_telling = _holds_secret(info.annotation, ()) or any(map(is_sensitive_name, names))
             (telling if is_telling else plain).update(names)
     return frozenset(plain - telling)
+
+
+def _inner_names(annotation: Any) -> Iterator[str]:
+    for model in _models_in(annotation, ()):
+        for name, info in model.model_fields.items():
+            yield from (name, *_input_names(name, info, model.model_config))
 
 
 def _models_in(annotation: Any, inside: tuple[type, ...]) -> Iterator[type[BaseModel]]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from controlroom.errors import ConfigError
 from controlroom.settings.airflow_source import layers_of_variables
 from controlroom.settings.layers import Layer, Place, of_assignments, of_data, of_variables
 from controlroom.settings.near_misses import closest_name
@@ -92,6 +93,8 @@ class Sources:
 
     def _secrets(self, folder: Path) -> Layer:
         if not folder.is_dir():
+            if folder.exists():
+                self.problems.append(f"{folder} is no folder; secrets_dir is one of files named like the variables.")
             return Layer(f"{_SECRETS} {folder} (absent)")
         from controlroom.settings.secrets_folder import mounted  # noqa: PLC0415 - most hosts have none
 
@@ -142,9 +145,17 @@ class Sources:
 
 
 def as_several(paths: Paths | None) -> Sequence[str | os.PathLike[str]]:
-    """Return *paths*, one or several or none, as several; an empty one, as an unset variable gives it, is none."""
+    """Return *paths*, one or several or none, as several; an empty one, as an unset variable gives it, is none.
+
+    Raises:
+        ConfigError: They are no paths.
+    """
     several = [paths] if isinstance(paths, str | os.PathLike) else paths or ()
-    return [path for path in several if os.fspath(path)]
+    try:
+        return [Path(path) for path in several if os.fspath(path)]
+    except TypeError:
+        message = f"files and secrets_dir are each a path or several, not {type(paths).__name__}"
+        raise ConfigError(message, problems=[message]) from None
 
 
 def _file_to_write(sources: Sources) -> str:

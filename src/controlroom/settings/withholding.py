@@ -31,6 +31,9 @@ class Withheld:
     def _display(self) -> str:
         return MASK
 
+    def __repr__(self) -> str:
+        return f"SecretStr({MASK!r})"  # as pydantic shows a secret, which the redaction knows for a mask
+
     def __len__(self) -> int:  # noqa: PLE0303 - it raises
         refuse(self._name)
 

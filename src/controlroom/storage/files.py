@@ -146,10 +146,10 @@ class ObjectWriter(io.BufferedWriter):
 class UnchangedFile(io.RawIOBase):
     """An open regular file that raises as soon as it is not the one that was opened any more."""
 
-    def __init__(self, fd: int, ref: str) -> None:
+    def __init__(self, fd: int, ref: str, opened: os.stat_result) -> None:
         self._fd = fd
         self.name = ref
-        self.opened: os.stat_result = os.fstat(fd)
+        self.opened: os.stat_result = opened
 
     def readable(self) -> bool:
         """Return True."""
@@ -218,10 +218,11 @@ def open_regular(path: Path, ref: str) -> UnchangedFile:
     # O_NONBLOCK: opening a FIFO would otherwise wait for its writer.
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        file = UnchangedFile(fd, ref)
+        opened = os.fstat(fd)
     except BaseException:
         os.close(fd)
         raise
+    file = UnchangedFile(fd, ref, opened)
     if not stat.S_ISREG(file.opened.st_mode):
         file.close()
         raise FileNotFoundError(errno.ENOENT, "no regular file has this name", str(path))

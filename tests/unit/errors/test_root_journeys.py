@@ -206,6 +206,17 @@ def test_a_checkpoint_travels_as_it_is_and_is_shown_masked() -> None:
     assert arrived.to_dict()["checkpoint"] == {"next": "https://api/x?token=***", "token": "***"}
 
 
+@pytest.mark.parametrize("cls", EVERY_CLASS, ids=lambda cls: cls.__name__)
+def test_the_checkpoint_of_a_walk_travels_with_an_error_of_any_class(cls: type[ControlRoomError]) -> None:
+    error = cls("x")
+    error.checkpoint = {"next": {"params": {"token": "tok-7c1f"}}}
+
+    arrived = pickle.loads(pickle.dumps(error))
+
+    assert arrived.checkpoint == {"next": {"params": {"token": "tok-7c1f"}}}
+    assert "tok-7c1f" not in str(arrived.to_dict())
+
+
 def test_the_callers_checkpoint_is_copied() -> None:
     checkpoint = {"pages": [1]}
     error = ExternalAPIError("x", checkpoint=checkpoint)

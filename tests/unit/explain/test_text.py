@@ -109,6 +109,32 @@ def test_a_run_without_an_end_is_said_to_have_none() -> None:
     assert "5 of 9 done" in " ".join(shown.split())
 
 
+def test_a_run_of_which_only_warnings_were_logged_is_not_taken_for_one_that_was_killed() -> None:
+    shown = " ".join(render_text(story([line("setting_ignored", level="WARNING", reason="a typo")])).split())
+
+    assert "Neither its beginning nor its end was logged: the level was above INFO" in shown
+    assert "killed, or the log ends early" not in shown
+
+
+def test_a_page_of_which_one_line_tells_is_not_said_to_have_taken_no_time() -> None:
+    shown = render_text(story([line("gave_up", 9, walk="w1", page=3, **failure("api-timeout", "retry"))]))
+
+    assert "page 3: failed" in shown
+    assert "page 3: failed, 0.0 s" not in shown
+
+
+def test_code_that_python_wrote_itself_is_not_taken_for_the_readers_own() -> None:
+    frames = [
+        {"file": "/srv/ingest.py", "line": 7, "function": "ingest", "source": "Shop(url)"},
+        {"file": "<string>", "line": 13, "function": "__init__", "source": ""},
+    ]
+    told = failure(exception={"type": "ConfigError", "message": "no URL", "frames": frames})
+    shown = render_text(story([line("run_failed", 1, **told)]))
+
+    assert "at /srv/ingest.py:7 in ingest" in shown
+    assert "<string>" not in shown
+
+
 def test_who_must_act_follows_from_the_disposition_and_from_what_nobody_foresaw(tmp_path: Path) -> None:
     """The events come from the real logs: both sides of the seam in one test."""
     log = get_logger("app")

@@ -47,6 +47,14 @@ def test_it_reads_stdin_and_writes_stdout(
     assert "class PetStore(AsyncApiClient):" in capsys.readouterr().out
 
 
+def test_it_writes_where_a_notebook_has_its_stdout(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    stdout = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", stdout)
+
+    assert run(given) == 0
+    assert "class PetStore(ApiClient):" in stdout.getvalue()
+
+
 def test_it_replaces_what_it_generated_and_nothing_else(
     given: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -123,7 +123,7 @@ def test_the_answer_to_head_announces_what_it_does_not_send() -> None:
     assert received([], headers, method="HEAD") == b""
 
 
-@pytest.mark.parametrize("coding", ["br", "zstd", "gzip, gzip", "utf-8"])
+@pytest.mark.parametrize("coding", ["compress", "gzip, gzip", "utf-8"])
 def test_a_coding_nobody_asked_for_raises_instead_of_passing_for_content(coding: str) -> None:
     with pytest.raises(APIContractError, match="not asked for"):
         received([b"abc"], {"Content-Encoding": coding})

@@ -51,6 +51,15 @@ def refused(colour: str, answer: httpx.Response, **options: Any) -> APIStatusErr
     return raised.value
 
 
+@pytest.mark.parametrize("client", [ApiClient, AsyncApiClient])
+@pytest.mark.parametrize("auth", ["t0ken-of-somebody", ("user", "t0ken-of-somebody"), httpx.BasicAuth("user", "pass")])
+def test_what_is_no_auth_is_refused_at_once_and_not_shown(client: Any, auth: Any) -> None:
+    with pytest.raises(ConfigError, match=r"auth is a \w+: give BearerAuth\(token\)") as raised:
+        client(BASE, auth=auth)
+
+    assert "t0ken-of-somebody" not in str(raised.value)
+
+
 @pytest.mark.parametrize("colour", COLOURS)
 @pytest.mark.parametrize("option", ["jsn", "idempotency_ky", "timeout"])
 def test_a_misspelt_option_is_not_dropped_with_what_it_was_meant_to_send(colour: str, option: str) -> None:
@@ -128,6 +137,13 @@ def _within(timeout_s: Any) -> None:
         lambda: AsyncApiClient(BASE, timeouts=5),  # type: ignore[arg-type]  # the wrong type is the case
         lambda: ApiClient(BASE, rate_limit=5),  # type: ignore[arg-type]  # the wrong type is the case
         lambda: ApiClient(None),  # type: ignore[arg-type]  # the wrong type is the case
+        lambda: ApiClient(BASE, allowed_hosts="cdn.example.com"),
+        lambda: ApiClient(BASE, allowed_hosts=["https://cdn.example.com"]),
+        lambda: ApiClient(BASE).get(None),  # type: ignore[arg-type]  # the wrong type is the case
+        lambda: ApiClient(BASE).post("/", json={}, idempotency_key=" "),
+        lambda: ApiClient(BASE).records(Endpoint("/{name}"), name=None),
+        lambda: ApiClient(BASE).records(Endpoint("/{name}"), name=b"ada"),
+        lambda: ApiClient(BASE).records(Endpoint("/{name}"), name=["ada"]),
     ],
     ids=count(),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import threading
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs
@@ -260,3 +261,19 @@ def test_impossible_credentials_are_refused(arguments: dict[str, Any], what: str
 
 def test_on_this_machine_a_token_may_be_fetched_without_tls() -> None:
     assert "127.0.0.1" in repr(OAuth2ClientCredentials("http://127.0.0.1:8080/token", "c", "s3cret"))
+
+
+def test_an_abandoned_sign_in_may_be_collected_wherever_another_one_is() -> None:
+    """The collector may run inside of the lock, and close a flow there that gives its turn back."""
+    auth = OAuth2ClientCredentials(TOKENS, "client", "s3cret")
+
+    class Collecting(float):
+        def __lt__(self, other: float) -> bool:
+            auth.release()
+            return super().__lt__(other)
+
+    asking = threading.Thread(target=auth.wanted, args=(Collecting(1.0), 1.0), daemon=True)
+    asking.start()
+    asking.join(10)
+
+    assert not asking.is_alive()

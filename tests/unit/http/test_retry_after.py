@@ -33,7 +33,9 @@ def test_a_wait_of_days_is_not_cut_to_its_seconds() -> None:
     assert retry_after_s(headers, NOW) == 2 * 86_400 + 7
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("0", 0.0), ("5", 5.0), (" 120 ", 120.0), ("1.5", 1.5)])
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("0", 0.0), ("5", 5.0), (" 120 ", 120.0), ("1.5", 1.5), ("5, 7 ,6", 7.0)]
+)
 def test_seconds_are_read(text: str, seconds: float) -> None:
     assert retry_after_s(Headers({"Retry-After": text}), NOW) == seconds
 

@@ -100,6 +100,29 @@ def test_settings_of_a_test_are_taken_as_they_are(monkeypatch: pytest.MonkeyPatc
     assert ingest.run(settings=Settings(count=8)) == 8
 
 
+class Others(BaseSettings):
+    count: int = 1
+
+
+@pytest.mark.parametrize("given", [Settings, Others(), {"count": 3}])
+def test_settings_that_are_none_of_the_jobs_are_refused_before_it_begins(given: Any) -> None:
+    @job(settings=Settings)
+    def ingest(run: Run[Settings]) -> None:
+        raise AssertionError
+
+    with pytest.raises(ConfigError, match=r"Nothing was run\. Give an object of Settings\."):
+        ingest.run(settings=given)
+
+
+def test_settings_for_a_job_without_any_are_not_dropped_in_silence() -> None:
+    @job
+    def ingest(run: Run[None]) -> None:
+        raise AssertionError
+
+    with pytest.raises(ConfigError, match=r"with a Settings as its settings.*Give nothing: it has no settings"):
+        ingest.run(settings=Settings())  # type: ignore[arg-type]  # what is being tested
+
+
 def test_a_bare_job_has_no_settings() -> None:
     @job
     def ingest(run: Run[None]) -> object:

@@ -383,3 +383,26 @@ def test_a_message_of_ten_megabytes_arrives_cut_and_said_to_be(lines: Any, kind:
     assert line["truncated"] is True
     assert line["small"] == "kept"
     assert line["error"].startswith(f"{kind.__name__}: xxx")
+
+
+@pytest.mark.parametrize(("depth", "told", "omitted"), [(3, 3, None), (20, 20, None), (21, 20, True), (500, 20, True)])
+def test_a_chain_that_is_cut_says_so(depth: int, told: int, omitted: bool | None) -> None:
+    error: BaseException | None = None
+    for number in range(depth + 1):
+        cause, error = error, ValueError(number)
+        error.__cause__ = cause
+
+    exception = failure_facts(error)["exception"]
+
+    assert len(exception["causes"]) == told
+    assert exception.get("causes_omitted") is omitted
+
+
+def test_causes_that_lead_back_are_told_once_and_nothing_is_omitted() -> None:
+    error, cause = ValueError("effect"), KeyError("cause")
+    error.__cause__, cause.__cause__ = cause, error
+
+    exception = failure_facts(error)["exception"]
+
+    assert [each["type"] for each in exception["causes"]] == ["KeyError"]
+    assert "causes_omitted" not in exception

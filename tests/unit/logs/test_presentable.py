@@ -6,7 +6,7 @@ import itertools
 from collections import OrderedDict, deque
 from enum import Enum
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -50,6 +50,21 @@ def test_a_registered_number_is_masked_as_a_number_too() -> None:
     register_secret("13579246")
 
     assert shown(fact=13579246, deep=[13579246], price=13579246.0) == {"fact": "***", "deep": ["***"], "price": "***.0"}
+
+
+class Login(NamedTuple):
+    user: str
+    password: str
+
+
+def test_a_telling_field_of_a_named_tuple_and_the_value_of_a_telling_header_are_masked() -> None:
+    facts = shown(
+        login=Login("ada", "x"), headers=[("Authorization", "x"), (b"Cookie", b"x"), ("Host", "h")], pair=["token", "x"]
+    )
+
+    assert facts["login"] == ["ada", "***"]
+    assert facts["headers"] == [["Authorization", "***"], ["Cookie", "***"], ["Host", "h"]]
+    assert facts["pair"] == ["token", "x"]
 
 
 def test_everything_under_a_telling_name_is_masked_however_deep() -> None:

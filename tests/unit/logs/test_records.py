@@ -21,12 +21,22 @@ def test_a_record_has_its_message_as_event_and_its_extras_as_facts(lines: Any) -
     assert set(line) == {"timestamp", "level", "event", "logger", "page", "level_", "seq", "pid"}
 
 
-def test_the_timestamp_is_the_records_own(lines: Any) -> None:
-    other.handle(
-        logging.makeLogRecord({"name": "x", "levelno": 30, "levelname": "WARNING", "msg": "m", "created": 0.5})
-    )
+@pytest.mark.parametrize(
+    ("created", "shown"),
+    [
+        (0, "1970-01-01T00:00:00.000000Z"),
+        (0.5, "1970-01-01T00:00:00.500000Z"),
+        (1.999_999_6, "1970-01-01T00:00:02.000000Z"),
+        (-0.25, "1969-12-31T23:59:59.750000Z"),
+        (1_795_305_599.000_001, "2026-11-21T23:59:59.000001Z"),
+        (1_795_305_600.25, "2026-11-22T00:00:00.250000Z"),
+    ],
+)
+def test_the_timestamp_is_the_records_own(lines: Any, created: float, shown: str) -> None:
+    made = {"name": "x", "levelno": 30, "levelname": "WARNING", "msg": "m", "created": created}
+    other.handle(logging.makeLogRecord(made))
 
-    assert lines()[-1]["timestamp"] == "1970-01-01T00:00:00.500000Z"
+    assert lines()[-1]["timestamp"] == shown
 
 
 def test_arguments_that_do_not_fit_the_format_are_told(lines: Any) -> None:

@@ -169,6 +169,24 @@ def test_console_handlers_are_set_aside_and_others_stay(
     assert set(logging.getLogger().handlers) == {console, other}
 
 
+def test_loggers_that_a_configuration_disabled_because_they_were_there_before_it_log_again(
+    root_without_pytest: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ours, theirs = get_logger("tests.of_a_module"), logging.getLogger("tests.of_another_package")
+    standard = logging.getLogger("tests.of_a_module")
+    standard.disabled = theirs.disabled = True  # as dictConfig and fileConfig do with all that they find
+
+    report = setup_logging()
+    ours.info("heard")
+    theirs.warning("silent")
+    report.undo()
+    ours.warning("as_before")
+
+    assert [line["event"] for line in printed(capsys)] == ["heard"]
+    assert "enabled tests.of_a_module, which a configuration had disabled" in report.done
+    standard.disabled = False
+
+
 def test_caplog_keeps_listening(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) -> None:
     report = setup_logging()
     log.info("tried")

@@ -57,6 +57,17 @@ def test_what_cannot_be_read_holds_nobody_up(headers: Mapping[str, str]) -> None
     assert quotas_in(headers, lambda: NOW) == []
 
 
+@pytest.mark.parametrize("digits", [19, 400, 50_000])
+def test_a_number_of_any_length_is_one_and_finite(digits: int) -> None:
+    many = "9" * digits
+    headers = {"ratelimit": f'"a";r=0;t={many}', "x-ratelimit-remaining": many, "x-ratelimit-reset": many}
+
+    first, second = quotas_in(headers, lambda: NOW)
+
+    assert first.remaining == 0
+    assert all(1e15 < number < math.inf for number in (first.reset_s, second.remaining, second.reset_s))
+
+
 @given(st.dictionaries(st.sampled_from(["ratelimit", "x-ratelimit-remaining", "x-ratelimit-reset"]), st.text()))
 def test_no_header_makes_it_raise_or_wait_backwards(headers: dict[str, str]) -> None:
     assert all(quota.remaining >= 0 <= quota.reset_s < math.inf for quota in quotas_in(headers, lambda: NOW))

@@ -7,8 +7,8 @@ import zlib
 
 import pytest
 
-from controlroom.policy.rate_limit import RateLimit
-from controlroom.policy.shared_pace import LONGEST_HOLD_S, hold, read_state, take
+from controlroom.policy.rate_limit import LONGEST_HOLD_S, RateLimit
+from controlroom.policy.shared_pace import hold, read_state, take
 
 LIMIT = RateLimit(10)
 EPOCH = "this run of the machine"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 from collections.abc import Callable
 from urllib.parse import quote, quote_plus
@@ -43,7 +44,30 @@ def upper_escapes(text: str) -> str:
     )
 
 
+def json_without(signs: str) -> Callable[[str], str]:
+    """As writers do that keep JSON apart from markup, each from other signs of it."""
+
+    def written(text: str) -> str:
+        shown = json.dumps(text)[1:-1].replace('\\"', "\\u0022" if '"' in signs else '\\"')
+        for sign in signs.replace('"', ""):
+            shown = shown.replace(sign, f"\\u{ord(sign):04x}")
+        return f'"{shown}"'
+
+    return written
+
+
 WRITERS: dict[str, Callable[[str], str]] = {
+    "json of Go": json_without("<>&"),
+    "json of Gson": json_without("<>&'="),
+    "json of .NET": json_without("<>&'+`\""),
+    "json of PHP": json_without("<>&'\""),
+    "ascii": ascii,
+    "html": html.escape,
+    "html text": lambda s: html.escape(s, quote=False),
+    "html of Go": lambda s: html.escape(s, quote=False).replace('"', "&#34;").replace("'", "&#39;"),
+    "xml": lambda s: html.escape(s, quote=False).replace('"', "&quot;").replace("'", "&apos;"),
+    "base64 in a URL": lambda s: quote(base64.b64encode(s.encode()).decode(), safe=""),
+    "base64 of a pair in a URL": lambda s: quote(base64.b64encode(f"id:{s}".encode()).decode(), safe=""),
     "raw": lambda s: f"it is {s}!",
     "json": json.dumps,
     "json kept": lambda s: json.dumps(s, ensure_ascii=False),
@@ -191,6 +215,59 @@ def test_a_plain_secret_has_few_forms() -> None:
 
 FORMS: dict[str | bytes, set[str]] = {
     "<'\"/é>": {
+        "&lt;&#39;&#34;/é&gt;",
+        "&lt;&#39;&quot;/é&gt;",
+        "&lt;&#x27;&#34;/é&gt;",
+        "&lt;&#x27;&quot;/é&gt;",
+        "&lt;&apos;&#34;/é&gt;",
+        "&lt;&apos;&quot;/é&gt;",
+        "&lt;'\"/é&gt;",
+        "&lt;'&#34;/é&gt;",
+        "&lt;'&quot;/é&gt;",
+        "8JyIvw6k%2B",
+        "<\\'\"/\\xe9>",
+        "PCciL%2Bk%2B",
+        "\\\\u003C'\\\\\\\"/\\\\u00E9\\\\u003E",
+        "\\\\u003C'\\\\\\\"/\\u00e9\\\\u003E",
+        "\\\\u003C'\\\\\\\"/é\\\\u003E",
+        "\\\\u003C'\\\\\\\"\\\\/\\\\u00E9\\\\u003E",
+        "\\\\u003C'\\\\\\\"\\\\/\\u00e9\\\\u003E",
+        "\\\\u003C'\\\\\\\"\\\\/é\\\\u003E",
+        "\\\\u003C\\\\u0027\\\\u0022/\\\\u00E9\\\\u003E",
+        "\\\\u003C\\\\u0027\\\\u0022/\\u00e9\\\\u003E",
+        "\\\\u003C\\\\u0027\\\\u0022/é\\\\u003E",
+        "\\\\u003C\\\\u0027\\\\u0022\\\\/\\\\u00E9\\\\u003E",
+        "\\\\u003C\\\\u0027\\\\u0022\\\\/\\u00e9\\\\u003E",
+        "\\\\u003C\\\\u0027\\\\u0022\\\\/é\\\\u003E",
+        "\\\\u003c'\\\\\\\"/\\\\u00e9\\\\u003e",
+        "\\\\u003c'\\\\\\\"/\\u00e9\\\\u003e",
+        "\\\\u003c'\\\\\\\"/é\\\\u003e",
+        "\\\\u003c'\\\\\\\"\\\\/\\\\u00e9\\\\u003e",
+        "\\\\u003c'\\\\\\\"\\\\/\\u00e9\\\\u003e",
+        "\\\\u003c'\\\\\\\"\\\\/é\\\\u003e",
+        "\\\\u003c\\\\u0027\\\\u0022/\\\\u00e9\\\\u003e",
+        "\\\\u003c\\\\u0027\\\\u0022/\\u00e9\\\\u003e",
+        "\\\\u003c\\\\u0027\\\\u0022/é\\\\u003e",
+        "\\\\u003c\\\\u0027\\\\u0022\\\\/\\\\u00e9\\\\u003e",
+        "\\\\u003c\\\\u0027\\\\u0022\\\\/\\u00e9\\\\u003e",
+        "\\\\u003c\\\\u0027\\\\u0022\\\\/é\\\\u003e",
+        "\\u003C'\\\"/\\u00E9\\u003E",
+        "\\u003C'\\\"/é\\u003E",
+        "\\u003C'\\\"\\/\\u00E9\\u003E",
+        "\\u003C'\\\"\\/é\\u003E",
+        "\\u003C\\u0027\\u0022/\\u00E9\\u003E",
+        "\\u003C\\u0027\\u0022/é\\u003E",
+        "\\u003C\\u0027\\u0022\\/\\u00E9\\u003E",
+        "\\u003C\\u0027\\u0022\\/é\\u003E",
+        "\\u003c'\\\"/\\u00e9\\u003e",
+        "\\u003c'\\\"/é\\u003e",
+        "\\u003c'\\\"\\/\\u00e9\\u003e",
+        "\\u003c'\\\"\\/é\\u003e",
+        "\\u003c\\u0027\\u0022/\\u00e9\\u003e",
+        "\\u003c\\u0027\\u0022/é\\u003e",
+        "\\u003c\\u0027\\u0022\\/\\u00e9\\u003e",
+        "\\u003c\\u0027\\u0022\\/é\\u003e",
+        "wnIi%2FDqT",
         "%253C%2527%2522%252F%25C3%25A9%253E",
         "%253C%2527%2522%252F%25E9%253E",
         "%253C%2527%2522%2F%25C3%25A9%253E",
@@ -266,6 +343,9 @@ FORMS: dict[str | bytes, set[str]] = {
         "wnIi_DqT",
     },
     b"\xff?a b+c\xfe~": {
+        "%2FP2EgYitj%2Fn",
+        "%2Fz9hIGIrY%2F5%2B",
+        "8%2FYSBiK2P%2Bf",
         "%25FF%253Fa%2520b%252Bc%25FE~",
         "%25FF%253Fa%2520b%2Bc%25FE~",
         "%25FF%253Fa%2Bb%252Bc%25FE~",
@@ -309,6 +389,7 @@ FORMS: dict[str | bytes, set[str]] = {
         "\N{REPLACEMENT CHARACTER}?a b+c\N{REPLACEMENT CHARACTER}~",  # noqa: B033 - ruff takes lone surrogates for this
     },
     "a/b&c": {
+        "a/b&amp;c",
         "612F622663",
         "612f622663",
         "YS9iJmM",

@@ -5,7 +5,7 @@ import pytest
 from controlroom.redaction import is_sensitive_name
 
 TELLING = """
-password Password PASSWORD passwd pwd pass passphrase db_password DB_PASSWORD DB_PASS smtp_pass MYSQL_PWD PGPASSWORD
+password Password PASSWORD passwd pwd pw db_pw userPw pass passphrase passcode jwt auth_jwt bearer db_password DB_PASSWORD DB_PASS smtp_pass MYSQL_PWD PGPASSWORD
 dbpassword userPassword password1 new_password next_password password_hash key_passphrase
 secret secrets client_secret clientSecret CLIENT_SECRET clientsecret webhook_secret SecretString AWS_SECRET_ACCESS_KEY
 secretAccessKey public_secret secret2

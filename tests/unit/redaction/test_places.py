@@ -37,6 +37,10 @@ MASKED = [
     ("AccountName=a;AccountKey=abc==;EndpointSuffix=x", "AccountName=a;AccountKey=***;EndpointSuffix=x"),
     ("Settings(password='lovelace', token=12345, size=3)", "Settings(password='***', token=***, size=3)"),
     ("{:api_key=>'abc'}", "{:api_key=>'***'}"),
+    ("with auth_jwt=abc", "with auth_jwt=***"),
+    ("bearer=abc", "bearer=***"),
+    ("{'X-Amz-Security-Token': b'abc', 'Accept': b'*/*'}", "{'X-Amz-Security-Token': b'***', 'Accept': b'*/*'}"),
+    ("password=b\"a'b\" token=Rb'abc' pwd=b", "password=b\"***\" token=Rb'***' pwd=***"),
     ("password=a,b", "password=***,b"),
     ("token=token=abc", "token=***"),
     ("next_token=5 token=abc", "next_token=5 token=***"),
@@ -132,7 +136,13 @@ def test_what_is_no_secret_stays_readable(text: str) -> None:
 
 
 @pytest.mark.parametrize("before", ["", "\u0130\u0130\u0130 ", "\u1e9e\ufb03 ", "x" * 300 + " "])
-@pytest.mark.parametrize("name", ["pwd", "sig", "PassWord", "api_key", "x-Auth-TOKEN"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *["pw", "pwd", "sig", "PassWord", "api_key", "x-Auth-TOKEN", "client_secret", "CREDENTIAL", "cookie_signature"],
+        *["key_passphrase", "key_token", "private_key", "Authorization-Signature"],
+    ],
+)
 @pytest.mark.parametrize("sign", ["=", ": ", "%3D", " => "])
 def test_a_name_is_found_wherever_it_stands(before: str, name: str, sign: str) -> None:
     assert redact_text(f"{before}{name}{sign}Hunter-22") == f"{before}{name}{sign}***"

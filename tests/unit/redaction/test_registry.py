@@ -138,7 +138,6 @@ def test_a_form_is_found_in_a_text_of_any_length_however_it_is_stepped_through(
         for after in range(9):
             text = "." * before + form + "." * after
             assert registry.spans(text) == [(before, before + length)]
-            assert registry.may_hold(text)
 
 
 def test_what_is_remembered_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -14,7 +15,7 @@ from controlroom.clock import deadline
 from controlroom.errors import APIStatusError, ConfigError, ShutdownRequested
 from controlroom.settings import BaseSettings, load_settings
 from controlroom.settings.cloud import cache as cache_module
-from controlroom.settings.cloud.cache import Cache, process_cache
+from controlroom.settings.cloud.cache import Cache, Flight, Taking, process_cache
 from controlroom.settings.cloud.calls import Value
 from controlroom.settings.cloud.policy import CloudPolicy
 from controlroom.settings.cloud.references import Secret
@@ -303,6 +304,42 @@ def test_what_was_forgotten_while_it_was_fetched_is_not_kept(clock: ManualClock)
         cache.settle(taking, {secret: Value("old")}, FIXED)
     with cache.taking([secret], FIXED, waits_here=False) as again:
         assert list(again.mine) == [secret]
+
+
+def test_an_abandoned_load_may_be_collected_wherever_another_one_is(
+    clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A loop that is stopped leaves coroutines; their ends run in whatever thread collects the garbage, whatever it holds."""
+    cache, left, wanted = Cache(), Secret("secretsmanager", "left"), Secret("secretsmanager", "wanted")
+
+    def leave() -> Flight:
+        abandoned = cache.taking([left], FIXED, waits_here=True)
+        flight = abandoned.__enter__().mine[left]
+        cycle: list[object] = [abandoned]
+        cycle.append(cycle)
+        return flight
+
+    def collecting() -> Flight:
+        gc.collect()
+        return Flight()
+
+    def take() -> None:
+        with cache.taking([wanted], FIXED, waits_here=False) as taking:
+            found.append(taking)
+
+    found: list[Taking] = []
+    gc.disable()
+    try:
+        flight = leave()
+        monkeypatch.setattr(cache_module, "Flight", collecting)
+        thread = threading.Thread(target=take, daemon=True)
+        thread.start()
+        thread.join(10)
+    finally:
+        gc.enable()
+
+    assert [list(taking.mine) for taking in found] == [[wanted]]
+    assert flight.future.result(timeout=0) is None  # whoever waits for it may ask now
 
 
 def test_forgetting_one_keeps_the_others(cloud: FakeAws, load: Load, clock: ManualClock) -> None:

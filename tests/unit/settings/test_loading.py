@@ -277,3 +277,7 @@ def test_where_a_value_came_from_does_not_make_settings_differ(monkeypatch: pyte
 def test_a_class_that_is_not_ours_is_refused() -> None:
     with pytest.raises(TypeError, match="Db is no subclass"):
         load_settings(Db)
+    with pytest.raises(TypeError, match="an object of Settings is no subclass"):
+        load_settings(Settings())
+    with pytest.raises(TypeError, match="an object of Db holds no settings"):
+        explain_settings(Db(url="x"))

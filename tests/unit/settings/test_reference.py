@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import AliasChoices, BaseModel, Field, HttpUrl, PostgresDsn, Secret, SecretStr
 
-from controlroom.settings import BaseSettings, load_settings, settings_reference
+from controlroom.settings import BaseSettings, explain_settings, load_settings, settings_reference
 
 COUNTER = itertools.count()
 CANARY = "c4n4ry-Value-0x7f"
@@ -100,6 +100,18 @@ def test_no_secret_default_is_shown() -> None:
 
     assert CANARY not in f"{reference} {reference!r} {reference.to_dotenv()}"
     assert {row.remark for row in reference.rows} == {"hidden"}
+
+
+def test_an_empty_default_is_no_secret() -> None:
+    class Many(BaseSettings):
+        tokens: list[SecretStr] = []
+        passwords: dict[str, str] = {}
+
+    reference = settings_reference(Many)
+
+    assert [(row.default, row.remark) for row in reference.rows] == [("[]", ""), ("{}", "")]
+    assert [row.value for row in explain_settings(Many()).rows] == ["[]", "{}"]
+    assert [row.value for row in explain_settings(Many(tokens=["x"], passwords={"a": "x"})).rows] == ["***", "***"]
 
 
 def test_the_same_class_gives_the_same_bytes_in_every_process(tmp_path: Path) -> None:

@@ -232,6 +232,61 @@ def test_a_part_of_a_value_that_is_wrong_is_found_on_its_own_line(name: str, tex
     assert f"({name}:{line})" in str(refused(Parted, files=name))
 
 
+def test_each_wrong_field_of_an_item_in_a_list_is_named_and_no_key_of_a_dict() -> None:
+    class Parted(BaseSettings):
+        dbs: list[Db] = []
+        by_name: dict[str, Db] = {}
+
+    write("app.toml", f'[[dbs]]\nurl = 1\npool = "x"\n[by_name.{"a" * 9}]\npool = "y"\n')
+    error = refused(Parted)
+
+    assert sorted(problem.split(" is wrong")[0] for problem in error.problems) == [
+        "by_name.pool",
+        "by_name.url",
+        "dbs.0.pool",
+        "dbs.0.url",
+    ]
+    assert "a" * 9 not in str(error)
+
+
+def test_a_name_that_is_forbidden_is_found_on_its_line() -> None:
+    class Closed(BaseSettings):
+        model_config = {"extra": "forbid"}
+        size: int = 1
+
+    write("app.toml", "size = 2\nsise = 3\n")
+
+    assert "sise is wrong. Extra inputs are not permitted. It comes from sise (app.toml:2)." in refused(Closed).problems
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ({"prefix": None}, 'prefix is text, not NoneType; "" stands for none'),
+        ({"prefix": 5, "profile": b"prod"}, "profile is text or None, not bytes"),
+        ({"files": 5}, "files and secrets_dir are each a path or several, not int"),
+        ({"files": [b"app.toml"]}, "files and secrets_dir are each a path or several, not list"),
+        ({"secrets_dir": b"secrets"}, "files and secrets_dir are each a path or several, not bytes"),
+    ],
+)
+def test_an_argument_of_a_wrong_type_is_told_as_such(arguments: dict[str, Any], expected: str) -> None:
+    assert expected in refused(Settings, **arguments).problems
+
+
+def test_a_file_in_the_place_of_a_secrets_directory_is_a_problem(here: Path) -> None:
+    write("token", "x")
+
+    assert refused(Settings, secrets_dir=here / "token").problems == (
+        f"{here}/token is no folder; secrets_dir is one of files named like the variables.",
+    )
+
+
+def test_of_a_file_that_is_not_utf_8_the_place_of_the_first_wrong_byte_is_told() -> None:
+    Path("app.toml").write_bytes(b"size = 1\n# \xe4\n")
+
+    assert refused(Settings).problems == ("app.toml:2:3 is not UTF-8 (byte 11).",)
+
+
 def test_of_a_dict_that_several_places_fill_the_one_with_the_wrong_part_is_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -254,9 +309,9 @@ def test_files_that_cannot_be_read_are_problems_not_crashes(here: Path) -> None:
     error = refused(Settings, secrets_dir=here)
 
     assert [problem.split(" is not ")[0] for problem in error.problems] == [
-        ".env",
-        str(here / "app_retries"),
-        "app.toml",
+        ".env:1:10",
+        f"{here / 'app_retries'}:1:1",
+        "app.toml:1:12",
     ]
 
 

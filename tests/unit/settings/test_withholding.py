@@ -111,7 +111,11 @@ def test_revealing_a_withheld_secret_says_what_to_do(read: Any) -> None:
             reveal()
     assert "keeping_secrets" in str(caught.value)
     assert isinstance(held, SecretStr | SecretBytes | Secret)
-    assert "***" in repr(held)
+    assert repr(held) == "SecretStr('***')"
+
+
+def test_what_was_pickled_shows_its_withheld_secrets_as_whole_words() -> None:
+    assert "token=SecretStr('***')," in repr(twin_of(load_settings(Settings)))
 
 
 @pytest.mark.parametrize("name", ["password", "dsn", "url", "same", "options", "held"])

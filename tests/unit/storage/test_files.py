@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import io
 import os
 import resource
@@ -12,7 +13,7 @@ import pytest
 
 from controlroom.errors import FileOperationError, ObjectChangedError, StorageFullError
 from controlroom.storage import LocalStore, atomic_writer
-from controlroom.storage.files import ObjectSink, ObjectWriter
+from controlroom.storage.files import ObjectSink, ObjectWriter, open_regular
 from tests.unit.storage.folders import contents
 
 KIB = 1024
@@ -223,3 +224,22 @@ def test_a_zip_is_written_to_a_store(store: LocalStore) -> None:
         archive.writestr("inner", "content")
 
     assert zipfile.ZipFile(io.BytesIO(store.read_bytes("z"))).read("inner") == b"content"
+
+
+def test_a_file_that_could_not_be_looked_at_is_closed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Closed a second time, its number would be somebody else's by then."""
+    (tmp_path / "a").write_bytes(b"a")
+
+    def refuse(fd: int) -> os.stat_result:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fstat", refuse)
+        with pytest.raises(OSError, match="Input/output") as caught:  # its traceback keeps alive what was begun
+            open_regular(tmp_path / "a", "a")
+    fd = os.open(tmp_path / "a", os.O_RDONLY)
+    del caught
+    gc.collect()
+
+    assert os.read(fd, 1) == b"a"
+    os.close(fd)

@@ -68,6 +68,17 @@ OF_CALLS: Final = (
         (Field("origin", "string", "the server"),),
     ),
     Event(
+        "rate_limit_held",
+        "WARNING",
+        "A server takes nothing for a minute or longer: nothing is sent until then, and calls without that time are refused.",
+        ("controlroom.http.exchange",),
+        (
+            Field("origin", "string", "the server"),
+            Field("for_s", "number", "how long nothing is sent, a day at most", "s"),
+            Field("asked_s", "number", "what the server asked for", "s"),
+        ),
+    ),
+    Event(
         "hold_not_shared",
         "WARNING",
         "A server asked for a pause, and the other processes that share the rate limit could not be told.",
@@ -136,6 +147,19 @@ OF_CALLS: Final = (
             Field("expected", "integer", "records that the server stated", nullable=True),
             Field("verified", "boolean", "whether it stated a number and that many came"),
             Field("stop_reason", "string", "what proved that it is over"),
+            Field("rejected", "integer", "records set aside, since it was begun or resumed"),
+        ),
+    ),
+    Event(
+        "walk_fell_back",
+        "INFO",
+        "Pages that were fetched at once are not of the list that the first page told of: from here on one after the other.",
+        _WALKS,
+        (
+            _WALK,
+            Field("page", "integer", "the first that is affected, from 1"),
+            _ENDPOINT,
+            Field("discarded", "integer", "pages that were asked for ahead and do not count"),
         ),
     ),
     Event(

@@ -122,6 +122,7 @@ EXCEPTION: Final = (
     Field("retry_after_s", "number", "how long the other side asked to wait", "s", required=False),
     Field("notes", "array", "texts that were added to it", required=False),
     Field("causes", "array", "what led to it, nearest first, each like this object", required=False),
+    Field("causes_omitted", "boolean", "whether there were more causes than are told", required=False),
     Field("members", "array", "of a group: the first of them, each like this object", required=False),
     Field("members_total", "integer", "of a group: how many there are", required=False),
     Field(

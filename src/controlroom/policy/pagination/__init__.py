@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from controlroom.policy.pagination.counting import OffsetPagination, PageNumberPagination
 from controlroom.policy.pagination.keyset import KeysetPagination
-from controlroom.policy.pagination.pages import Page, PageRequest, PageResponse, RejectedRecord
+from controlroom.policy.pagination.pages import FetchPage, Page, PageRequest, PageResponse, RejectedRecord
 from controlroom.policy.pagination.paths import Path
+from controlroom.policy.pagination.prospect import Prospect
+from controlroom.policy.pagination.report import WalkReport
 from controlroom.policy.pagination.styles import (
     CursorPagination,
     HeaderCursorPagination,
@@ -14,7 +16,7 @@ from controlroom.policy.pagination.styles import (
     Pagination,
     SinglePage,
 )
-from controlroom.policy.pagination.walk import FetchPage, Walk, WalkReport
+from controlroom.policy.pagination.walk import Walk
 
 __all__ = [
     "CursorPagination",
@@ -30,6 +32,7 @@ __all__ = [
     "PageResponse",
     "Pagination",
     "Path",
+    "Prospect",
     "RejectedRecord",
     "SinglePage",
     "Walk",

@@ -71,6 +71,9 @@ def restored(checkpoint: Any, first: PageRequest, mark: str) -> Position:
     Raises:
         ConfigError: It is no checkpoint, of another version, or of another walk.
     """
+    if isinstance(checkpoint, str | bytes):
+        message = "The checkpoint is a text. Give what json.loads makes of it: the object that the page had."
+        raise ConfigError(message)
     if not isinstance(checkpoint, Mapping) or checkpoint.get("version") != VERSION:
         message = f"This is no checkpoint of version {VERSION}. Begin the walk without it."
         raise ConfigError(message)
@@ -82,7 +85,7 @@ def restored(checkpoint: Any, first: PageRequest, mark: str) -> Position:
         raise ConfigError(message)
     try:
         return _position(checkpoint, first)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         message = "The checkpoint is damaged: an entry is missing or of another type. Begin the walk without it."
         raise ConfigError(message) from error
 
@@ -91,11 +94,19 @@ def _position(checkpoint: Mapping[str, Any], first: PageRequest) -> Position:
     changes, expected = checkpoint["next"], checkpoint["expected"]
     return Position(
         next=None if changes is None else _changed(first, changes),
-        page=int(checkpoint["page"]),
-        records=int(checkpoint["records"]),
-        expected=None if expected is None else int(expected),
-        index=max(0, int(checkpoint.get("index", 0))),
+        page=_count(checkpoint["page"]),
+        records=_count(checkpoint["records"]),
+        expected=None if expected is None else _count(expected),
+        index=_count(checkpoint.get("index", 0)),
     )
+
+
+def _count(value: Any) -> int:
+    count = int(value)
+    if count < 0:
+        message = f"{count} is no count"
+        raise ValueError(message)
+    return count
 
 
 def _changes(first: PageRequest, request: PageRequest) -> dict[str, Any]:

@@ -7,13 +7,15 @@ server said it would.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from controlroom.errors import APIContractError, ConfigError
 from controlroom.policy.pagination.pages import PageRequest, PageResponse
 from controlroom.policy.pagination.paths import MISSING, Path, value_at
 
 __all__ = ["OffsetPagination", "PageNumberPagination", "stated_number"]
+
+_DIGITS: Final = 18
 
 
 def stated_number(body: Any, path: Path | None) -> int | None:
@@ -25,10 +27,10 @@ def stated_number(body: Any, path: Path | None) -> int | None:
     found = MISSING if path is None else value_at(body, path)
     if found is MISSING or found is None:
         return None
-    if isinstance(found, str) and found.isascii() and found.isdigit():
+    if isinstance(found, str) and found.isascii() and found.isdigit() and len(found) <= _DIGITS:
         return int(found)
     if isinstance(found, bool) or not isinstance(found, int) or found < 0:
-        message = f"The stated total is {found!r}, which is no count."
+        message = f"The stated total is {repr(found)[:100]}, which is no count."
         raise APIContractError(message)
     return found
 
@@ -85,8 +87,9 @@ class PageNumberPagination:
             APIContractError: The stated number of pages is no count.
         """
         number = _position(request, self.param)
-        pages = stated_number(response.body, self.total_pages)
-        at_the_end = not response.records if pages is None else number - self.first_number + 1 >= pages
+        pages, at = stated_number(response.body, self.total_pages), number - self.first_number + 1
+        # Records on a page behind the last that was stated prove that statement wrong.
+        at_the_end = at == pages or (not response.records and (pages is None or at > pages))
         return None if at_the_end else request.with_value(self.param, number + 1)
 
 

@@ -17,14 +17,16 @@ def records_in(body: Any, path: Path | None, asked: str) -> list[Any]:
     *asked* is the request for messages: "GET https://…".
 
     Raises:
-        APIContractError: There is nothing there, or no list; or nothing but a reported error, whatever the status said.
+        APIContractError: There is nothing there, or no list; or the body reports an error, whatever the status said.
     """
     found = body if path is None else value_at(body, path)
     place = "its body" if path is None else f'"{path}"'
     if found is MISSING:
         raise _wrong_shape(body, f"{asked}: the answer has no {place}")
-    if not found and _error_in(body):
-        raise _wrong_shape(body, f"{asked}: the answer reports an error and has nothing in {place}")
+    # A function of the body was written by somebody who knows what stands beside the records.
+    if (not found or isinstance(path, str)) and _error_in(body, path):
+        beside = "records beside it: not all may be there" if found else f"nothing in {place}"
+        raise _wrong_shape(body, f"{asked}: the answer reports an error and has {beside}")
     if found is None and path is not None:
         return []
     if not isinstance(found, list | tuple):
@@ -32,8 +34,14 @@ def records_in(body: Any, path: Path | None, asked: str) -> list[Any]:
     return list(found)
 
 
-def _error_in(body: Any) -> Any:
-    return (body.get("error") or body.get("errors")) if isinstance(body, Mapping) else None
+def _error_in(body: Any, path: Path | None = None) -> Any:
+    """Return what *body* reports as an error; not what holds the records themselves (a list of errors is a list)."""
+    if not isinstance(body, Mapping):
+        return None
+    own = path.partition(".")[0] if isinstance(path, str) else None
+    reported = (body[name] for name in ("error", "errors") if name != own and body.get(name))
+    denied = (f'"{name}": false' for name in ("success", "ok") if body.get(name) is False)
+    return next(reported, None) or next(denied, None)
 
 
 def _wrong_shape(body: Any, what: str) -> APIContractError:

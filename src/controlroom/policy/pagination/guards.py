@@ -4,44 +4,56 @@ from __future__ import annotations
 
 import hashlib
 import marshal
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from controlroom.errors import ConfigError, PaginationError, PaginationLoopError
 from controlroom.policy.pagination.pages import PageRequest, PageResponse
 
 __all__ = ["Guards"]
 
+_EQUAL_IN_A_ROW: Final = 20
+_SAMPLE: Final = 8
+_IDS: Final = frozenset({"id", "_id", "uuid"})
+
 
 class Guards:
-    """The memory of one walk. Two short digests a page, and never more than *max_pages* of each.
+    """The memory of one walk. A few short digests a page, and never more than *max_pages* of each.
 
     Args:
         max_pages: Pages that one run may take.
         max_empty_pages: Pages without records that may come in a row.
         repeats_allowed: Take equal pages as they come: for data that truly repeats, without ids.
-        counted_by_client: The client makes up the positions, so a server that ignores them gives the same records
-            again, perhaps in a body with another time stamp.
 
     Raises:
         ConfigError: A limit is below 1.
     """
 
-    def __init__(self, *, max_pages: int, max_empty_pages: int, repeats_allowed: bool, counted_by_client: bool) -> None:
+    def __init__(self, *, max_pages: int, max_empty_pages: int, repeats_allowed: bool) -> None:
         if min(max_pages, max_empty_pages) < 1:
             message = f"A walk needs room: max_pages={max_pages}, max_empty_pages={max_empty_pages} must be 1 or more."
             raise ConfigError(message)
         self._max_pages = max_pages
         self._max_empty_pages = max_empty_pages
         self._repeats_allowed = repeats_allowed
-        self._counted_by_client = counted_by_client
         self._requests: set[bytes] = set()
         self._judged: tuple[PageRequest, bytes] | None = None
         self._bodies: set[bytes] = set()
-        self._records_before: bytes | None = None
-        self._edges: tuple[int, Any, Any] | None = None
+        self._contents: set[bytes] = set()
+        self._content_before: bytes | None = None
+        self._equal_in_a_row = 0
         self._pages = 0
         self._empty_in_a_row = 0
+
+    @property
+    def pages(self) -> int:
+        """Pages taken in this run."""
+        return self._pages
+
+    @property
+    def pages_left(self) -> int:
+        """Pages that this run may still take."""
+        return self._max_pages - self._pages
 
     def before(self, request: PageRequest) -> None:
         """Judge a request about to be sent for the first time.
@@ -80,13 +92,16 @@ class Guards:
         if response.digest and response.digest in self._bodies:
             raise _repeated(number, "the same body as an earlier page")
         self._bodies.add(response.digest)
-        # A server that ignores a cursor may make up a new one each time: no two bodies are equal, but the records are.
-        edges = (len(response.records), response.records[0], response.records[-1])
-        digest = _digest(response.records) if self._counted_by_client or edges == self._edges else None
-        self._edges = edges
-        if digest is not None and digest == self._records_before:
-            raise _repeated(number, "the same records as the page before")
-        self._records_before = digest
+        # A cursor or a time stamp of its own makes each body another one, although the records are the same.
+        content = _digest(response.records)
+        if content is None:
+            return
+        self._equal_in_a_row = self._equal_in_a_row + 1 if content == self._content_before else 1
+        may_repeat = _may_repeat(response.records) and self._equal_in_a_row <= _EQUAL_IN_A_ROW
+        if content in self._contents and not may_repeat:
+            raise _repeated(number, "the same records as an earlier page")
+        self._contents.add(content)
+        self._content_before = content
 
     def following(self, request: PageRequest | None, number: int) -> None:
         """Judge where page *number* points to.
@@ -113,12 +128,21 @@ def _repeated(number: int, what: str) -> PaginationLoopError:
     return PaginationLoopError(message)
 
 
+def _may_repeat(records: Sequence[Any]) -> bool:
+    """Tell whether *records* may be the data of several pages: one value without an id, once or over and over."""
+    first = records[0]
+    return bool(first == records[-1]) and not (isinstance(first, Mapping) and _IDS & first.keys())
+
+
 def _digest(records: Sequence[Any]) -> bytes | None:
-    """Return a fingerprint, or None where equal pages prove nothing: one record, or one value over and over."""
-    if records[0] == records[-1]:
-        return None
+    """Return a fingerprint of *records* as the server sent them, whatever the consumer does to them later.
+
+    Of a long page it takes a sample: who repeats a page repeats all of it, and records with an id differ everywhere.
+    """
+    last = len(records) - 1
+    sample = records if last < _SAMPLE else [records[at * last // (_SAMPLE - 1)] for at in range(_SAMPLE)]
     try:
-        plain = marshal.dumps(list(records), 2)  # version 2 knows no back references: equal data, equal bytes
+        plain = marshal.dumps([last, *sample], 2)  # version 2 knows no back references: equal data, equal bytes
     except ValueError:  # something that JSON cannot hold, from a callable path
         return None
     return hashlib.blake2b(plain, digest_size=12).digest()

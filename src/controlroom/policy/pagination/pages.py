@@ -11,8 +11,9 @@ from urllib.parse import urljoin
 
 from controlroom.errors import APIContractError, ConfigError
 from controlroom.policy.pagination.paths import MISSING, value_at
+from controlroom.policy.pagination.report import WalkReport
 
-__all__ = ["Page", "PageRequest", "PageResponse", "RejectedRecord", "absolute"]
+__all__ = ["FetchPage", "Page", "PageRequest", "PageResponse", "RejectedRecord", "absolute"]
 
 RecordT = TypeVar("RecordT")
 
@@ -113,6 +114,14 @@ class PageResponse:
 
 
 @dataclass(frozen=True, slots=True)
+class FetchPage:
+    """Send *request* and parse the answer as JSON. *number* is 1-based."""
+
+    request: PageRequest
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class RejectedRecord:
     """A record that does not fit the endpoint's model.
 
@@ -138,6 +147,8 @@ class Page(Generic[RecordT]):
             same transaction. Holds no credentials.
         rejected: Records that do not fit the model, where the endpoint says ``on_invalid="quarantine"``.
         start: Where the walk stood before this page; ``start["index"]`` of its records had been dealt with by then.
+        report: How the walk ended, on the page that nothing follows; None on the others, and where the walk is to raise
+            behind this page: no report tells of an end that is none.
     """
 
     records: list[RecordT]
@@ -145,6 +156,7 @@ class Page(Generic[RecordT]):
     checkpoint: dict[str, Any]
     rejected: tuple[RejectedRecord, ...] = ()
     start: dict[str, Any] = field(default_factory=dict, repr=False)
+    report: WalkReport | None = None
 
     def checkpoint_behind(self, count: int) -> dict[str, Any]:
         """Return a checkpoint that resumes behind the first *count* of this page's records: it is fetched again then.

@@ -29,17 +29,24 @@ class Rejections:
         self._max_share = max_share
         self.rejected: int = 0
         self._received = 0
+        self._last_reason = ""
 
-    def count(self, received: int, rejected: int) -> None:
-        """Count a page.
+    def count(self, received: int, rejected: int, reason: str = "") -> None:
+        """Count a page; *reason* is why the last of its rejected records was.
 
         Raises:
             QuarantineThresholdError: Of a hundred records or more, too many were set aside.
         """
         self._received += received
         self.rejected += rejected
+        self._last_reason = reason or self._last_reason
         if self._received >= _ENOUGH_TO_JUDGE:
             self.judge()
+
+    @property
+    def are_too_many(self) -> bool:
+        """Whether `judge` would raise."""
+        return self.rejected > self._received * self._max_share
 
     def judge(self) -> None:
         """Judge what there is, however little: at the end of a walk.
@@ -47,9 +54,10 @@ class Rejections:
         Raises:
             QuarantineThresholdError: Too many were set aside.
         """
-        if self.rejected > self._received * self._max_share:
+        if self.are_too_many:
+            last = f" The last one: {self._last_reason}." if self._last_reason else ""
             message = (
-                f"{self.rejected} of {self._received} records do not fit the model; {self._max_share:.0%} may. The walk was "
-                f"stopped: something upstream changed. Compare a rejected record with the model before running again."
+                f"{self.rejected} of {self._received} records do not fit the model; {self._max_share * 100:g}% may.{last} "
+                f"The walk was stopped: something upstream changed. Compare a record with the model before running again."
             )
             raise QuarantineThresholdError(message, rejected=self.rejected, total=self._received, limit=self._max_share)

@@ -7,14 +7,14 @@ Both colours of the client drive the same flows.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Final, Literal
+from dataclasses import replace
+from typing import Any, Final
 
 from controlroom.errors import (
     APIContractError,
     APIStatusError,
     CheckpointRejectedError,
-    DeadlineExceededError,
+    ControlRoomError,
     ExternalAPIError,
     IncompletePaginationError,
     PaginationError,
@@ -23,12 +23,15 @@ from controlroom.errors.text import masked, plain
 from controlroom.policy.flow import Flow, StepFailed
 from controlroom.policy.pagination.checkpoint import Position, fingerprint, restored, saved
 from controlroom.policy.pagination.counting import OffsetPagination, PageNumberPagination, stated_number
+from controlroom.policy.pagination.ends import require_end
 from controlroom.policy.pagination.extraction import records_in
 from controlroom.policy.pagination.guards import Guards
 from controlroom.policy.pagination.keyset import KeysetPagination
-from controlroom.policy.pagination.pages import Page, PageRequest, PageResponse, RejectedRecord
+from controlroom.policy.pagination.pages import FetchPage, Page, PageRequest, PageResponse, RejectedRecord
 from controlroom.policy.pagination.paths import MISSING, Path, has_no_parent, value_at
+from controlroom.policy.pagination.prospect import Prospect, prospect
 from controlroom.policy.pagination.rejection import Rejections
+from controlroom.policy.pagination.report import StopReason, WalkReport
 from controlroom.policy.pagination.styles import (
     CursorPagination,
     HeaderCursorPagination,
@@ -36,42 +39,11 @@ from controlroom.policy.pagination.styles import (
     Pagination,
 )
 
-__all__ = ["FetchPage", "Walk", "WalkReport"]
+__all__ = ["Walk"]
 
 _REFUSALS: Final = frozenset({400, 404, 410, 422})  # of a cursor that expired, servers say any of these
 
-StopReason = Literal["total reached", "no next page", "empty page", "over before"]
-
-
 Convert = Callable[[list[Any]], tuple[list[Any], tuple[RejectedRecord, ...]]]
-
-
-@dataclass(frozen=True, slots=True)
-class FetchPage:
-    """Send *request* and parse the answer as JSON. *number* is 1-based."""
-
-    request: PageRequest
-    number: int
-
-
-@dataclass(frozen=True, slots=True)
-class WalkReport:
-    """How a walk ended.
-
-    Attributes:
-        verified: Whether the server stated a total and it was received.
-        rejected: Records that did not fit the model and were set aside.
-        missing_path: Where the next page was looked for, if the only page lacks even what should hold that path, and no
-            total verified the walk: a server that has no more may leave that out, but the path may be misspelt as well.
-    """
-
-    pages: int
-    records: int
-    expected: int | None
-    verified: bool
-    stop_reason: StopReason
-    missing_path: str | None = None
-    rejected: int = 0
 
 
 class Walk:
@@ -90,6 +62,10 @@ class Walk:
 
     Raises:
         ConfigError: *resume* belongs to another walk, or a limit is impossible.
+
+    Attributes:
+        prospect: What will follow the first page that was taken, where that can be foreseen.
+        is_reported: Whether the last page came, and carries the report.
     """
 
     def __init__(
@@ -121,13 +97,15 @@ class Walk:
             max_pages=max_pages,
             max_empty_pages=max_empty_pages,
             repeats_allowed=repeats_allowed,
-            counted_by_client=isinstance(pagination, OffsetPagination | PageNumberPagination),
         )
         self._at = Position(self._first) if resume is None else restored(resume, self._first, self._mark)
         self._start = self.checkpoint
         self._resumes = resume is not None
         self._stop_reason: StopReason = "over before"
         self._missing_path: str | None = None
+        self._total_shrank = False
+        self.prospect: Prospect | None = None
+        self.is_reported: bool = False
 
     @property
     def checkpoint(self) -> dict[str, Any]:
@@ -170,7 +148,7 @@ class Walk:
             if self._resumes and request is not None and isinstance(failed.error, APIStatusError):
                 self._judge_refusal(failed.error, request)
             raise
-        except ExternalAPIError as error:
+        except ControlRoomError as error:
             self._complete(error)
             raise
 
@@ -188,9 +166,31 @@ class Walk:
             self._missing_path = _missing_path(self._pagination, response.body)
         self._guards.following(following, number)
         handed_out, rejected = self._fresh(response, number)
-        self._at, self._resumes = Position(following, number, received, expected), False
+        is_first, self._resumes = self._guards.pages == 1, False
+        self._at = Position(following, number, received, expected)
+        if is_first and following is not None:
+            self.prospect = self._prospect(FetchPage(following, number + 1), response)
         start, self._start = self._start, self.checkpoint
-        return Page(handed_out, number, self._start, rejected, start)
+        return Page(handed_out, number, self._start, rejected, start, self._final_report())
+
+    def _prospect(self, following: FetchPage, response: PageResponse) -> Prospect | None:
+        return prospect(
+            self._pagination,
+            following,
+            response,
+            received=self._at.records,
+            records=self._records,
+            total=self._total,
+            most=self._guards.pages_left,
+        )
+
+    def _final_report(self) -> WalkReport | None:
+        """Return the report where nothing follows and nothing is to be said against the walk: asked on, it would end."""
+        at = self._at
+        if at.next is not None or self._rejections.are_too_many or at.expected not in {None, at.records}:
+            return None
+        self.is_reported = True
+        return self.report
 
     def _fresh(self, response: PageResponse, number: int) -> tuple[list[Any], tuple[RejectedRecord, ...]]:
         """Return the records that an earlier walk did not deal with yet."""
@@ -203,7 +203,7 @@ class Walk:
             raise PaginationError(message)
         fresh = list(response.records[dealt_with:])
         handed_out, rejected = self._convert(fresh)
-        self._rejections.count(len(fresh), len(rejected))
+        self._rejections.count(len(fresh), len(rejected), rejected[-1].reason if rejected else "")
         if dealt_with:
             rejected = tuple(replace(one, position=one.position + dealt_with) for one in rejected)
         return handed_out, rejected
@@ -223,12 +223,15 @@ class Walk:
     def _following(
         self, request: PageRequest, response: PageResponse, received: int, expected: int | None
     ) -> PageRequest | None:
-        if expected is not None and received >= expected:
+        if expected is not None and received >= expected and not self._total_shrank:
             self._stop_reason = "total reached"
             return None
         following = self._pagination.following(request, response)
         self._stop_reason = "no next page" if response.records else "empty page"
-        return None if following is None else self._stripped(following)
+        if following is None:
+            require_end(self._pagination, response.body)
+            return None
+        return self._stripped(following)
 
     def _require_promised(self, request: PageRequest, body: Any) -> None:
         """Refuse a first page without the numbers that were declared: a misspelt path must not end or unguard a walk."""
@@ -244,8 +247,13 @@ class Walk:
     def _stated_total(self, body: Any) -> int | None:
         if self._total is None:
             return None
-        stated = stated_number(body, self._total)
-        return self._at.expected if stated is None else stated
+        stated, before = stated_number(body, self._total), self._at.expected
+        if stated is None or before is None or stated >= before:
+            return before if stated is None else stated
+        # It tells of what is left, or records went meanwhile: then it is no proof of an end, and by positions that the
+        # client counts, as many others may have been passed over as went.
+        self._total_shrank = True
+        return before if isinstance(self._pagination, OffsetPagination | PageNumberPagination) else stated
 
     def _verify(self) -> None:
         expected, received = self._at.expected, self._at.records
@@ -262,8 +270,8 @@ class Walk:
             request = self._at.next or self._first
             error.method = error.method or request.method
             error.url = error.url or masked(request.url)
-        if isinstance(error, ExternalAPIError | DeadlineExceededError):
-            error.checkpoint = error.checkpoint or plain(self.checkpoint)
+        if isinstance(error, ControlRoomError):
+            error.checkpoint = plain(self.checkpoint)
 
 
 def _as_they_came(records: list[Any]) -> tuple[list[Any], tuple[RejectedRecord, ...]]:

@@ -94,7 +94,7 @@ class Cache:
     """Values by secret and by whose it is. Thread-safe."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # inside, an abandoned load may be collected, which then lets go of its own
         self._kept: dict[_Key, _Kept] = {}
         self._flights: dict[_Key, Flight] = {}
 
@@ -108,10 +108,10 @@ class Cache:
             waits_here: Whether this thread can wait for what it fetches itself, in another task.
         """
         taking = Taking()
-        with self._lock:
-            for secret in secrets:
-                self._divide(secret, taking, policy, waits_here=waits_here)
         try:
+            with self._lock:
+                for secret in secrets:
+                    self._divide(secret, taking, policy, waits_here=waits_here)
             yield taking
         finally:
             for secret, flight in taking.mine.items():

@@ -35,14 +35,12 @@ Ask = Callable[[str, str, Mapping[str, str], bytes], Answer]
 class Listener(ThreadingHTTPServer):
     """One origin on the loopback interface, served from threads of its own until `close`."""
 
-    daemon_threads = True
-    block_on_close = True
     request_queue_size = 128
 
     def __init__(self, ask: Ask) -> None:
         self.ask = ask
         self.over: threading.Event = threading.Event()
-        self._connections: set[socket.socket] = set()
+        self._answering: list[tuple[socket.socket, threading.Thread]] = []
         super().__init__(("127.0.0.1", 0), _Handler)
         self._thread = threading.Thread(target=self.serve_forever, args=(0.01,), name="fault-server", daemon=True)
         self._thread.start()
@@ -60,21 +58,19 @@ class Listener(ThreadingHTTPServer):
         """Break what is still open, and wait until all threads are gone."""
         self.over.set()
         self.shutdown()
-        for connection in list(self._connections):
+        for connection, _ in self._answering:
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
+        for thread in (self._thread, *(thread for _, thread in self._answering)):
+            thread.join()
         self.server_close()
-        self._thread.join()
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Remember the connection."""
-        self._connections.add(request)
-        super().process_request(request, client_address)
-
-    def shutdown_request(self, request: Any) -> None:
-        """Forget the connection."""
-        self._connections.discard(request)
-        super().shutdown_request(request)
+        """Answer in a thread that does not keep the process; socketserver's own `server_close` waits for no such thread."""
+        thread = threading.Thread(target=self.process_request_thread, args=(request, client_address), daemon=True)
+        self._answering = [(open_, busy) for open_, busy in self._answering if busy.is_alive()]
+        self._answering.append((request, thread))
+        thread.start()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing: clients go away as they like."""

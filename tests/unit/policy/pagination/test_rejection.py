@@ -20,6 +20,15 @@ def test_a_few_records_are_not_judged_before_the_end() -> None:
         rejections.judge()
 
 
+def test_the_error_says_what_is_wrong_with_a_record_of_a_page_that_is_never_handed_out() -> None:
+    rejections = Rejections(0.005)
+    rejections.count(99, 1, "amount: not a number")
+    rejections.count(0, 0)
+
+    with pytest.raises(QuarantineThresholdError, match=r"0\.5% may\. The last one: amount: not a number\. The walk"):
+        rejections.count(1, 0)
+
+
 @given(st.lists(st.tuples(st.integers(0, 200), st.integers(0, 200)), max_size=10), st.floats(0, 1))
 def test_no_walk_ends_well_with_more_than_its_share(pages: list[tuple[int, int]], share: float) -> None:
     rejections, received, rejected = Rejections(share), 0, 0

@@ -86,6 +86,8 @@ THREE = chain(
         ({"error": {"code": 7}}, "items", "has no"),
         ({"data": None, "errors": [{"message": "x"}]}, "data", "reports an error"),
         ({"data": [], "error": "partial"}, "data", "reports an error"),
+        ({"data": [1], "errors": [{"message": "shard 3 is down"}]}, "data", "not all may be there.*shard 3 is down"),
+        ({"data": [], "success": False}, "data", 'reports an error.*"success": false'),
         ({"items": {}}, "items", "dict instead of a list"),
         ({"items": "abc"}, "items", "str instead of a list"),
         ({"items": 0}, "items", "int instead of a list"),
@@ -113,6 +115,39 @@ def test_without_a_path_the_body_is_the_list() -> None:
 
 def test_null_is_an_empty_list() -> None:
     assert records(Walk(START, SinglePage(), records="items"), lambda _: {"items": None}) == []
+
+
+def test_a_list_of_errors_is_a_list_and_a_function_may_know_better() -> None:
+    body = {"items": [1], "errors": [2]}
+
+    assert records(Walk(START, SinglePage(), records="errors"), lambda _: body) == [2]
+    assert records(Walk(START, SinglePage(), records=lambda found: found["items"]), lambda _: body) == [1]
+
+
+@pytest.mark.parametrize(
+    ("pagination", "body"),
+    [
+        (CURSOR, {"items": [1], "next": None, "has_more": True}),
+        (CursorPagination("after", "page.end"), {"items": [1], "page": {"end": None, "hasNextPage": True}}),
+        (PageNumberPagination(), {"items": [], "has_more": True}),
+        (OffsetPagination(total="meta.total"), {"items": [], "meta": {"total": None, "hasMore": True}}),
+    ],
+)
+def test_an_end_that_the_answer_itself_denies_is_none(pagination: Any, body: Any) -> None:
+    with pytest.raises(APIContractError, match="would be cut short"):
+        taken(Walk(START, pagination, records="items"), lambda _: body)
+
+
+@pytest.mark.parametrize("flag", [False, None, 0, "true", {}])
+def test_only_a_plain_yes_denies_an_end(flag: Any) -> None:
+    assert records(Walk(START, CURSOR, records="items"), lambda _: {"items": [1], "has_more": flag}) == [1]
+
+
+def test_a_users_own_pagination_reads_such_flags_itself() -> None:
+    class Once(SinglePage):
+        pass
+
+    assert records(Walk(START, Once(), records="items"), lambda _: {"items": [1], "has_more": True}) == [1]
 
 
 def test_harmless_error_keys_do_not_matter() -> None:
@@ -294,7 +329,46 @@ def test_an_unknown_total_leaves_the_walk_unverified() -> None:
     assert not walk.report.verified
 
 
-@pytest.mark.parametrize("total", [-1, "x", 2.5, True, {}])
+def test_records_that_went_while_a_client_counted_on_hide_that_others_were_passed_over() -> None:
+    held = list(range(10))
+
+    def server(request: PageRequest) -> Any:
+        at = request.params["offset"]
+        answer = {"items": held[at : at + 3], "total": len(held)}
+        del held[: 2 if at == 3 else 0]
+        return answer
+
+    walk = Walk(START, OffsetPagination(size=3, total="total"), records="items")
+
+    with pytest.raises(IncompletePaginationError) as raised:
+        taken(walk, server)
+
+    assert (raised.value.expected, raised.value.received) == (10, 8)
+
+
+def test_a_total_that_tells_of_what_is_left_ends_no_walk() -> None:
+    def server(request: PageRequest) -> Any:
+        number = int(request.params.get("cursor", 0))
+        return {"items": [number], "total": 3 - number, "next": str(number + 1) if number < 3 else None}
+
+    with pytest.raises(IncompletePaginationError) as raised:
+        taken(Walk(START, CURSOR, records="items", total="total"), server)
+
+    assert raised.value.received == 4
+
+
+@pytest.mark.parametrize("pages", [0, 1, 2])
+def test_a_stated_number_of_pages_that_is_passed_is_no_end(pages: int) -> None:
+    def server(request: PageRequest) -> Any:
+        number = request.params["page"]
+        return {"items": [number] if number < 5 else [], "pages": pages if number > 2 else None}
+
+    walk = Walk(START, PageNumberPagination(total_pages="pages"), records="items")
+
+    assert records(walk, server) == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("total", [-1, "x", 2.5, True, {}, "9" * 5000])
 def test_a_total_that_is_no_count_raises(total: Any) -> None:
     with pytest.raises(APIContractError, match="no count"):
         taken(Walk(START, SinglePage(), records="items", total="total"), lambda _: {"items": [1], "total": total})
@@ -419,12 +493,20 @@ def test_a_checkpoint_of_another_walk_is_refused(other: Walk) -> None:
         lambda checkpoint: {**checkpoint, "page": "x"},
         lambda checkpoint: {**checkpoint, "next": [1]},
         lambda checkpoint: {**checkpoint, "expected": {}},
+        lambda checkpoint: {**checkpoint, "expected": -1},
+        lambda checkpoint: {**checkpoint, "records": float("inf")},
     ],
     ids=count(),
 )
 def test_a_damaged_checkpoint_is_refused_not_taken_as_the_beginning(damage: Any) -> None:
     with pytest.raises(ConfigError):
         Walk(START, CURSOR, resume=damage(Walk(START, CURSOR).checkpoint))
+
+
+def test_a_checkpoint_that_is_still_json_is_not_advised_to_be_thrown_away() -> None:
+    checkpoint: Any = json.dumps(Walk(START, CURSOR).checkpoint)
+    with pytest.raises(ConfigError, match=r"Give what json\.loads makes of it"):
+        Walk(START, CURSOR, resume=checkpoint)
 
 
 def test_a_failed_fetch_leaves_the_checkpoint_of_the_page_before() -> None:
