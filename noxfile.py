@@ -43,17 +43,18 @@ PACKAGE = ROOT / "src" / "controlroom"
 PYTEST = ("pytest", "-q", "-n", "auto", "--dist", "worksteal")
 # Kills, state machines and laws prove what no other version of Python or of a library changes: they run on the first
 # interpreter, where nothing is measured, since measuring doubles their time. The last interpreter and the lowest versions see
-# what is quick, and the engines; those between what is quick. `nox -s tests-3.13 -- tests` runs all of it on another.
+# what is quick, and the engines; those between the surface, and what Airflow's session does there. `nox -s tests-3.13 -- tests`
+# runs all of it on another.
 UNMEASURED = ("tests/faults", "tests/stateful", "tests/property")
 MEASURED = (*PYTEST, *(f"--ignore={folder}" for folder in UNMEASURED))
-QUICK = (*PYTEST, "tests/unit", "tests/contract", "tests/surface")
+SURFACE = (*PYTEST, "tests/contract", "tests/surface", "tests/unit/errors", "tests/unit/logs")
+ENGINES = ("database_ledger", "database_orm", "database_reads", "database_units", "http_fault*", "logs*", "settings*")
 WITH_ENGINES = (
-    *QUICK,
-    *(
-        str(path)
-        for name in ("database", "settings", "http_fault", "logs")
-        for path in ROOT.glob(f"tests/integration/test_{name}*")
-    ),
+    *PYTEST,
+    "tests/unit",
+    "tests/contract",
+    "tests/surface",
+    *(str(path) for name in ENGINES for path in ROOT.glob(f"tests/integration/test_{name}.py")),
 )
 # What the tests start that is no Python package: the program, and Debian's package of it.
 PROGRAMS = {
@@ -158,10 +159,11 @@ def contracts(session: nox.Session) -> None:
 @nox.session(python=FIRST)
 def typing(session: nox.Session) -> None:
     """Mypy in strict mode; basedpyright: every public symbol has a known type."""
-    extras = ".[demo,asyncpg,httpx2,otel,postgres,speed,yaml]"
+    extras = ".[asyncpg,demo,httpx2,mysql,otel,postgres,speed,yaml]"
     session.install("--editable", extras, "basedpyright>=1.30", "mypy>=1.18", "pytest>=9.0", "types-PyYAML")
     checked = [path for path in ("src", "tests/typing", "examples") if (ROOT / path).is_dir()]
     session.run("mypy", *checked)
+    session.run("basedpyright", "tests/typing/statements.py")  # mypy knows no LiteralString
     # From the environment that has the package: outside it, verifytypes is content with 0 symbols.
     report = session.run("basedpyright", "--ignoreexternal", "--verifytypes", "controlroom", silent=True)
     count(session, r"[Ww]ith known type: (\d+)", report, "exported symbols with a known type")
@@ -207,7 +209,7 @@ def tests(session: nox.Session) -> None:
         session.run("pytest", "-q", *session.posargs)
         return
     if session.python != FIRST:
-        session.run(*(WITH_ENGINES if session.python == LAST else QUICK))
+        session.run(*(WITH_ENGINES if session.python == LAST else SURFACE))
         return
     data = Path(session.create_tmp()) / "coverage"
     measure(session, data, *MEASURED)
@@ -233,7 +235,7 @@ def lowest(session: nox.Session) -> None:
     session.install("uv")
     lowest_direct = ["uv", "pip", "install", "--python", str(Path(session.virtualenv.location)), "--reinstall"]
     session.run(
-        *lowest_direct, "--resolution", "lowest-direct", "--editable", ".[aiosqlite,asyncpg,demo,postgres,speed]"
+        *lowest_direct, "--resolution", "lowest-direct", "--editable", ".[aiosqlite,asyncpg,demo,mysql,postgres,speed]"
     )
     # The tools stay current; what is installed already satisfies them and stays low.
     session.run("uv", "pip", "install", "--python", str(Path(session.virtualenv.location)), "--editable", ".[test]")

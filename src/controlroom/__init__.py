@@ -15,12 +15,25 @@ if TYPE_CHECKING:
     )
     from controlroom.database import (
         AsyncDatabase,
+        AsyncLease,
         AsyncUnitOfWork,
+        Claim,
         ColumnInfo,
         Database,
+        Hold,
+        Identifier,
+        Lease,
+        LockInfo,
+        Message,
+        Pruned,
+        Relayed,
+        Sql,
+        TableFacts,
         TableInfo,
         UnitOfWork,
         WriteCount,
+        identifier,
+        sql,
     )
     from controlroom.errors import (
         APIAuthError,
@@ -170,6 +183,7 @@ if TYPE_CHECKING:
     )
     from controlroom.testing import (
         AsyncMemoryStore,
+        CommitProxy,
         FaultPlan,
         FlakyTransport,
         ManualClock,
@@ -184,35 +198,37 @@ __version__ = "0.1.0"
 # fmt: off
 __all__ = [
     "APIAuthError", "APIConnectionError", "APIContractError", "APIRateLimitError", "APIStatusError", "APITimeoutError",
-    "ApiClient", "ApiKeyAuth", "AsyncApiClient", "AsyncDatabase", "AsyncDelivery", "AsyncInbox", "AsyncLocalStore",
-    "AsyncMemoryStore", "AsyncObjectStore", "AsyncUnitOfWork", "AsyncWork", "Attempt", "Auth", "AwsSigV4Auth",
-    "Backoff", "BaseSettings", "BasicAuth", "BearerAuth", "CheckpointRejectedError", "ChecksumMismatchError",
-    "CircuitBreaker", "CircuitOpenError", "CloudPolicy", "ColumnInfo", "CommitInDoubtError", "ConfigError",
-    "ControlRoomError", "CursorPagination", "DataError", "Database", "DatabaseError", "DatabaseUnavailableError",
-    "DatePartition", "Deadline", "DeadlineExceededError", "Delivery", "Disposition", "DoomedTransactionError",
-    "Endpoint", "Explanation", "ExternalAPIError", "FaultPlan", "FileOperationError", "FlakyTransport", "GiveUp",
-    "HeaderCursorPagination", "Headers", "Inbox", "InboxReport", "IncompletePaginationError", "IntegrityViolationError",
-    "InvalidRecordError", "Job", "KeysetPagination", "LeaseLostError", "LinkHeaderPagination", "LocalStore", "Logger",
-    "LoggingReport", "ManualClock", "MemoryStore", "NextUrlPagination", "NothingToDo", "OAuth2ClientCredentials",
-    "OAuth2RefreshToken", "ObjectChangedError", "ObjectExistsError", "ObjectInfo", "ObjectNotFoundError", "ObjectStore",
-    "OffsetPagination", "Page", "PageNumberPagination", "PageRequest", "PageResponse", "Pagination", "PaginationError",
-    "PaginationLoopError", "PoolExhaustedError", "PublicationInDoubtError", "QuarantineThresholdError", "QueryError",
-    "RateLimit", "Receipt", "RejectedRecord", "Request", "Response", "RetryAfter", "RetryBudget", "RetryPolicy", "Run",
-    "SettingDescribed", "SettingExplained", "SettingsReference", "ShutdownRequested", "SimulatedCrash", "SinglePage",
-    "StorageAccessError", "StorageFullError", "StorageUnavailableError", "TableInfo", "Timeouts",
+    "ApiClient", "ApiKeyAuth", "AsyncApiClient", "AsyncDatabase", "AsyncDelivery", "AsyncInbox", "AsyncLease",
+    "AsyncLocalStore", "AsyncMemoryStore", "AsyncObjectStore", "AsyncUnitOfWork", "AsyncWork", "Attempt", "Auth",
+    "AwsSigV4Auth", "Backoff", "BaseSettings", "BasicAuth", "BearerAuth", "CheckpointRejectedError",
+    "ChecksumMismatchError", "CircuitBreaker", "CircuitOpenError", "Claim", "CloudPolicy", "ColumnInfo",
+    "CommitInDoubtError", "CommitProxy", "ConfigError", "ControlRoomError", "CursorPagination", "DataError", "Database",
+    "DatabaseError", "DatabaseUnavailableError", "DatePartition", "Deadline", "DeadlineExceededError", "Delivery",
+    "Disposition", "DoomedTransactionError", "Endpoint", "Explanation", "ExternalAPIError", "FaultPlan",
+    "FileOperationError", "FlakyTransport", "GiveUp", "HeaderCursorPagination", "Headers", "Hold", "Identifier",
+    "Inbox", "InboxReport", "IncompletePaginationError", "IntegrityViolationError", "InvalidRecordError", "Job",
+    "KeysetPagination", "Lease", "LeaseLostError", "LinkHeaderPagination", "LocalStore", "LockInfo", "Logger",
+    "LoggingReport", "ManualClock", "MemoryStore", "Message", "NextUrlPagination", "NothingToDo",
+    "OAuth2ClientCredentials", "OAuth2RefreshToken", "ObjectChangedError", "ObjectExistsError", "ObjectInfo",
+    "ObjectNotFoundError", "ObjectStore", "OffsetPagination", "Page", "PageNumberPagination", "PageRequest",
+    "PageResponse", "Pagination", "PaginationError", "PaginationLoopError", "PoolExhaustedError", "Pruned",
+    "PublicationInDoubtError", "QuarantineThresholdError", "QueryError", "RateLimit", "Receipt", "RejectedRecord",
+    "Relayed", "Request", "Response", "RetryAfter", "RetryBudget", "RetryPolicy", "Run", "SettingDescribed",
+    "SettingExplained", "SettingsReference", "ShutdownRequested", "SimulatedCrash", "SinglePage", "Sql",
+    "StorageAccessError", "StorageFullError", "StorageUnavailableError", "TableFacts", "TableInfo", "Timeouts",
     "TransactionConflictError", "UnitOfWork", "UnsafePathError", "WalkReport", "Work", "WriteCount", "__version__",
     "aload_settings", "aretry_on_rotation", "atomic_batch", "atomic_writer", "bound", "crash_everywhere",
-    "current_deadline", "deadline", "explain_settings", "forget_cached_secrets", "get_logger", "job", "keeping_secrets",
-    "load_settings", "open_store", "open_store_async", "override", "register_secret", "retry_on_rotation",
-    "settings_reference", "setup_logging", "shows_rotation", "spawn", "transfer", "transfer_async", "write_bytes",
-    "write_json", "write_text",
+    "current_deadline", "deadline", "explain_settings", "forget_cached_secrets", "get_logger", "identifier", "job",
+    "keeping_secrets", "load_settings", "open_store", "open_store_async", "override", "register_secret",
+    "retry_on_rotation", "settings_reference", "setup_logging", "shows_rotation", "spawn", "sql", "transfer",
+    "transfer_async", "write_bytes", "write_json", "write_text",
 ]
 # fmt: on
 
 # Module → the public names it defines: what the imports above say to type checkers, said to the interpreter.
 _HOMES = {
     "controlroom.clock": "current_deadline deadline",
-    "controlroom.database": "AsyncDatabase AsyncUnitOfWork ColumnInfo Database TableInfo UnitOfWork WriteCount",
+    "controlroom.database": "AsyncDatabase AsyncLease AsyncUnitOfWork Claim ColumnInfo Database Hold Identifier Lease LockInfo Message Pruned Relayed Sql TableFacts TableInfo UnitOfWork WriteCount identifier sql",
     "controlroom.errors": "APIAuthError APIConnectionError APIContractError APIRateLimitError APIStatusError APITimeoutError Attempt CheckpointRejectedError ChecksumMismatchError CircuitOpenError CommitInDoubtError ConfigError ControlRoomError DataError DatabaseError DatabaseUnavailableError DeadlineExceededError Disposition DoomedTransactionError ExternalAPIError FileOperationError IncompletePaginationError IntegrityViolationError InvalidRecordError LeaseLostError NothingToDo ObjectChangedError ObjectExistsError ObjectNotFoundError PaginationError PaginationLoopError PoolExhaustedError PublicationInDoubtError QuarantineThresholdError QueryError ShutdownRequested StorageAccessError StorageFullError StorageUnavailableError TransactionConflictError UnsafePathError",
     "controlroom.http": "ApiClient ApiKeyAuth AsyncApiClient Auth AwsSigV4Auth BasicAuth BearerAuth CircuitBreaker CursorPagination Endpoint HeaderCursorPagination Headers KeysetPagination LinkHeaderPagination NextUrlPagination OAuth2ClientCredentials OAuth2RefreshToken OffsetPagination Page PageNumberPagination PageRequest PageResponse Pagination RateLimit RejectedRecord Request Response SinglePage Timeouts WalkReport",
     "controlroom.ingestion": "AsyncDelivery AsyncInbox AsyncWork Delivery Inbox InboxReport Work",
@@ -223,7 +239,7 @@ _HOMES = {
     "controlroom.retrying": "RetryPolicy",
     "controlroom.settings": "BaseSettings CloudPolicy Explanation SettingDescribed SettingExplained SettingsReference aload_settings aretry_on_rotation explain_settings forget_cached_secrets keeping_secrets load_settings override retry_on_rotation settings_reference shows_rotation",
     "controlroom.storage": "AsyncLocalStore AsyncObjectStore DatePartition LocalStore ObjectInfo ObjectStore Receipt atomic_batch atomic_writer open_store open_store_async transfer transfer_async write_bytes write_json write_text",
-    "controlroom.testing": "AsyncMemoryStore FaultPlan FlakyTransport ManualClock MemoryStore SimulatedCrash crash_everywhere",
+    "controlroom.testing": "AsyncMemoryStore CommitProxy FaultPlan FlakyTransport ManualClock MemoryStore SimulatedCrash crash_everywhere",
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
 

@@ -1,5 +1,7 @@
 """The servers that integration tests start, and the databases that they share."""
 
+from __future__ import annotations
+
 from tests.integration.database_colours import kind, module_database, place
 from tests.servers.postgres import postgres_cluster, postgres_url
 

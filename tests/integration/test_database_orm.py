@@ -13,7 +13,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlalchemy.orm.exc import DetachedInstanceError
 
 from controlroom import deadline
-from controlroom.database import AsyncDatabase
+from controlroom.database import AsyncDatabase, Database
 from controlroom.errors import DeadlineExceededError, DoomedTransactionError, IntegrityViolationError, QueryError
 
 ENDLESS = "WITH RECURSIVE s(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM s WHERE i < 2000000000) SELECT count(*) FROM s"
@@ -270,3 +270,13 @@ with Database("sqlite:///" + sys.argv[1]) as db:
     )
 
     assert done.returncode == 0, done.stderr
+
+
+def test_every_database_has_its_errors_translated_whatever_had_its_address_before():
+    for _ in range(150):
+        with Database("sqlite://") as db:
+            with pytest.raises(IntegrityViolationError), db.unit_of_work() as uow:
+                uow.execute("CREATE TABLE people (id INTEGER PRIMARY KEY, name TEXT UNIQUE)")
+                uow.session.add_all([Person(id=1, name="ada"), Person(id=2, name="ada")])
+            del uow
+        del db

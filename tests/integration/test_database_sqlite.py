@@ -136,7 +136,7 @@ def test_texts_take_dates_decimals_and_instants(db):
         ("SELECT ?", (1,), "given by name"),
         ("SELECT :a", "text", "given by name"),
         ("SELECT :a", {"a": {"no": "dict"}}, "not supported"),
-        ("SELECT 1\0", None, "null character"),
+        ("SELECT 1\0", None, "NUL character"),
         (7, None, "is no statement"),
         (sa.text("COMMIT"), None, "is not for a statement"),
         (sa.insert(sa.Table("people", sa.MetaData(), sa.Column("id", sa.Integer))), {"nope": 1}, "nope"),

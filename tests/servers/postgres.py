@@ -120,7 +120,7 @@ class Cluster:
                 stderr=log,
                 cwd="/",
                 env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
-                preexec_fn=dies_with_us,
+                preexec_fn=dies_with_us,  # noqa: PLW1509 - two calls into the kernel, and no lock
                 **self._as_user,
             )
         self.wait()

@@ -22,8 +22,8 @@ class ExactText(TypeDecorator[str]):
         key_length: The most characters it may have on MySQL, for a column that is a key; longer ones are refused there.
     """
 
-    impl = Text
-    cache_ok = True
+    impl: type[TypeEngine[Any]] = Text
+    cache_ok: bool | None = True
 
     def __init__(self, key_length: int | None = None) -> None:
         super().__init__()

@@ -43,7 +43,7 @@ class LeaseState:
         self.owner: str = f"{socket.gethostname()}-{os.getpid()}-{new_owner()}"
         self.wait_s = wait_s
         self.renews = renew
-        self.interval_s = ttl_s / _RENEWALS_PER_TTL
+        self.interval_s: float = ttl_s / _RENEWALS_PER_TTL
         self._hold: Hold | None = None
         self._is_lost = False
         self._is_over = False

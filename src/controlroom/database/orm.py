@@ -11,8 +11,9 @@ Imported when ``uow.session`` is first asked for: SQLAlchemy's ORM is half of wh
 from __future__ import annotations
 
 from typing import Any, NoReturn
+from weakref import WeakSet
 
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, Engine, event
 from sqlalchemy.orm import ORMExecuteState, Session, SessionTransaction
 
 from controlroom.database.classify import Situation
@@ -70,6 +71,10 @@ class _Kept:
         """Leave the connection to the unit."""
 
 
+# Not event.contains: it knows an engine by its id, which another one may have had.
+_translating: WeakSet[Engine] = WeakSet()
+
+
 class _SessionConnection(Connection):
     """The session's connection: each statement is one of *work*."""
 
@@ -81,8 +86,9 @@ class _SessionConnection(Connection):
         super().__init__(unit.engine, connection=kept)
         event.listen(self, "before_cursor_execute", self._start)
         event.listen(self, "after_cursor_execute", self._stop)
-        if not event.contains(unit.engine, "handle_error", _translate):
+        if unit.engine not in _translating:
             event.listen(unit.engine, "handle_error", _translate)
+            _translating.add(unit.engine)
 
     def commit(self) -> NoReturn:
         """Refuse: the unit commits."""

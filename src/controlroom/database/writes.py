@@ -9,7 +9,7 @@ from itertools import islice
 from operator import itemgetter
 from typing import Any, Final, NoReturn, TypeVar, cast
 
-from sqlalchemy import Column, CursorResult, Table
+from sqlalchemy import Column, CursorResult, Dialect, Table
 
 from controlroom.database.rows import CountedRows, DriverRow, RowShape, column_of, first_and_rest, shape_of
 from controlroom.database.transaction import Transaction
@@ -55,8 +55,8 @@ class Writer:
     def __init__(self, work: Transaction, shape: RowShape) -> None:
         self.work = work
         self.shape = shape
-        self.table = shape.table.name
-        self.dialect = work.connection.dialect
+        self.table: str = shape.table.name
+        self.dialect: Dialect = work.connection.dialect
 
     def many(self, what: str, sql: str, rows: Sequence[Numbered]) -> int:
         """Execute *sql* for each row; return how many rows of the table it touched."""
@@ -96,14 +96,16 @@ class Keyed:
 
     def __init__(self, shape: RowShape, key: Sequence[str], update: Sequence[str] | None) -> None:
         self.shape = shape
-        self.key = tuple(self._given(name) for name in ([key] if isinstance(key, str) else key))
+        self.key: tuple[Column[Any], ...] = tuple(
+            self._given(name) for name in ([key] if isinstance(key, str) else key)
+        )
         if not self.key:
             message = f"{shape.table.name}: key=[] names no column. Nothing was run."
             raise QueryError(message, table=shape.table.name)
         others = tuple(each for each in shape.given if each not in frozenset(self.key))
-        self.update = others if update is None else tuple(self._given(name) for name in update)
+        self.update: tuple[Column[Any], ...] = others if update is None else tuple(self._given(name) for name in update)
         order = {each: place for place, each in enumerate(shape.columns)}
-        self.places = tuple(order[each] for each in self.key)
+        self.places: tuple[int, ...] = tuple(order[each] for each in self.key)
 
     def _given(self, name: str) -> Column[Any]:
         column = column_of(self.shape.table, name)

@@ -64,7 +64,7 @@ class CommitProxy:
         self._server = (parts.hostname, parts.port or 5432)
         self.late_by_s = late_by_s
         self.seen: list[Cut | None] = []
-        self.closing = threading.Event()
+        self.closing: threading.Event = threading.Event()
         self._plan: list[Cut] = []
         self._lock = threading.Lock()
         self._met = threading.Condition(self._lock)

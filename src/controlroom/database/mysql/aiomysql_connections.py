@@ -13,7 +13,7 @@ from pymysql.err import OperationalError  # type: ignore[import-untyped]  # the 
 
 from controlroom.database.mysql.connections import OurConnection
 
-__all__ = ["LimitedAsyncConnection", "connected"]
+__all__ = ["connected"]
 
 
 class _QuietCursor(Cursor):  # type: ignore[misc]  # the driver has no types
@@ -22,7 +22,7 @@ class _QuietCursor(Cursor):  # type: ignore[misc]  # the driver has no types
     async def _show_warnings(self, conn: Any) -> None: ...
 
 
-class LimitedAsyncConnection(OurConnection, Connection):  # type: ignore[misc]  # the driver has no types
+class _LimitedAsyncConnection(OurConnection, Connection):  # type: ignore[misc]  # the driver has no types
     """A connection that leaves a silent server; see `limit`."""
 
     def __init__(self, **arguments: Any) -> None:
@@ -50,14 +50,14 @@ class LimitedAsyncConnection(OurConnection, Connection):  # type: ignore[misc]  
         self._affected_rows = self.counted(self._result)
 
 
-async def connected(*, limit_s: float, **arguments: Any) -> LimitedAsyncConnection:
+async def connected(*, limit_s: float, **arguments: Any) -> Any:
     """Return a new connection; the driver limits how long TCP may take, but not what the server may say then."""
     if isinstance(arguments.get("ssl"), dict):  # as SQLAlchemy reads it from a URL
         files = arguments["ssl"]
         arguments["ssl"] = context = ssl.create_default_context(cafile=files.get("ca"), capath=files.get("capath"))
         if "cert" in files:
             context.load_cert_chain(files["cert"], files.get("key"))
-    connection = LimitedAsyncConnection(**arguments)
+    connection = _LimitedAsyncConnection(**arguments)
     try:
         async with asyncio.timeout(limit_s):
             await connection._connect()  # noqa: SLF001 - the driver's own connect() makes its own class

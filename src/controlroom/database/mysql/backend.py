@@ -64,7 +64,8 @@ class Mysql:
     """The backend of a `Database` on MySQL or MariaDB."""
 
     def __init__(self, url: URL, options: Options) -> None:
-        self.kind, _, name = url.drivername.partition("+")
+        kind, _, name = url.drivername.partition("+")
+        self.kind: str = kind
         if name not in ("", *_DRIVERS.values()):
             message = f"{url.drivername}: this driver is not supported. Nothing was opened. Use pymysql or aiomysql."
             raise ConfigError(message)

@@ -28,7 +28,7 @@ class OurConnection:
     * One statement at a time.
     """
 
-    updated = 0
+    updated: int = 0
     """How many rows were updated by upserts, added up; whoever wants to know sets it to 0 first."""
 
     @staticmethod

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import asyncpg  # type: ignore[import-untyped]  # asyncpg has no types
 
-__all__ = ["Alarm", "LimitedAsyncpgConnection"]
+__all__ = ["Alarm", "connection_class"]
 
 _CLOSE_S: Final = 2.0
 
@@ -18,7 +18,7 @@ class Alarm:
 
     __slots__ = ("_connection", "_timer")
 
-    def __init__(self, connection: LimitedAsyncpgConnection) -> None:
+    def __init__(self, connection: Any) -> None:
         self._connection = connection
         self._timer: asyncio.TimerHandle | None = None
 
@@ -35,7 +35,7 @@ class Alarm:
             self._timer = None
 
 
-class LimitedAsyncpgConnection(asyncpg.Connection):  # type: ignore[misc]  # as above
+class _LimitedConnection(asyncpg.Connection):  # type: ignore[misc]  # as above
     """A connection that leaves a silent server after a while, closed."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -47,3 +47,7 @@ class LimitedAsyncpgConnection(asyncpg.Connection):  # type: ignore[misc]  # as 
         self.limit.lift()
         with suppress(TimeoutError):
             await super().close(timeout=timeout or _CLOSE_S)
+
+
+connection_class: Any = _LimitedConnection
+"""For ``asyncpg.connect``."""

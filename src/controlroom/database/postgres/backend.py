@@ -66,7 +66,7 @@ class Postgres:
             message = f"{url.drivername}: this driver is not supported. Nothing was opened. Use psycopg or asyncpg."
             raise ConfigError(message)
         self.driver = name
-        self.url = url.set(drivername=f"postgresql+{name}")
+        self.url: URL = url.set(drivername=f"postgresql+{name}")
         self.options = options
         self.pool_size: int = options.pool_size
         self.meanings: Meanings = PostgresMeanings()

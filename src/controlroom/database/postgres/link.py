@@ -38,7 +38,7 @@ class PostgresLink(ABC):
         self.only_reads = False
         self.xid: str | None = None
         self.pid: int | None = None  # asked for: what a pooler says when a client connects is a number of its own
-        self.has_served = False
+        self.has_served: bool = False
         self.generation = 0
         self.application_name = ""
         self._process = os.getpid()

@@ -105,10 +105,10 @@ class AsyncpgOpening(Opening):
         import asyncpg  # type: ignore[import-untyped]  # noqa: PLC0415 - an extra, without types
 
         from controlroom.database.postgres.asyncpg_connections import (  # noqa: PLC0415 - as above
-            LimitedAsyncpgConnection,
+            connection_class,
         )
 
-        connection = await asyncpg.connect(*arguments, connection_class=LimitedAsyncpgConnection, **parameters)
+        connection = await asyncpg.connect(*arguments, connection_class=connection_class, **parameters)
         _watch(connection)
         return connection
 
