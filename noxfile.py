@@ -163,7 +163,8 @@ def typing(session: nox.Session) -> None:
     session.install("--editable", extras, "basedpyright>=1.30", "mypy>=1.18", "pytest>=9.0", "types-PyYAML")
     checked = [path for path in ("src", "tests/typing", "examples") if (ROOT / path).is_dir()]
     session.run("mypy", *checked)
-    session.run("basedpyright", "tests/typing/statements.py")  # mypy knows no LiteralString
+    # mypy knows no LiteralString. Without the path, an environment in the project's folder would be looked into.
+    session.run("basedpyright", "--pythonpath", f"{session.bin}/python", "tests/typing/statements.py")
     # From the environment that has the package: outside it, verifytypes is content with 0 symbols.
     report = session.run("basedpyright", "--ignoreexternal", "--verifytypes", "controlroom", silent=True)
     count(session, r"[Ww]ith known type: (\d+)", report, "exported symbols with a known type")
