@@ -7,10 +7,10 @@ import math
 from asyncio import CancelledError
 from typing import Any, Final
 
-from controlroom.clock import current_deadline
 from controlroom.database.mysql.statements import commits, only_looks
 from controlroom.database.options import Options
-from controlroom.errors import DeadlineExceededError, QueryError
+from controlroom.database.time_limits import TimeLimit, limit_of
+from controlroom.errors import QueryError
 
 __all__ = ["GRACE_S", "KEY", "MysqlLink", "seconds"]
 
@@ -42,8 +42,7 @@ class MysqlLink:
         self._has_worked = False
         self._redefines = False
         self._cancelled = False
-        self._limit_s = options.statement_timeout_s
-        self._rule = "statement_timeout_s"
+        self._time = TimeLimit(options.statement_timeout_s)
 
     def run(self, sql: str) -> Any:
         """Execute *sql*; return its first value."""
@@ -126,15 +125,10 @@ class MysqlLink:
         """
         if self._cancelled:
             raise CancelledError
-        deadline = current_deadline()
-        self._limit_s, self._rule = self.options.statement_timeout_s, "statement_timeout_s"
-        if deadline is not None:
-            deadline.require(what)
-            if deadline.remaining_s() < self._limit_s:
-                self._limit_s, self._rule = deadline.remaining_s(), "deadline"
-        self.limit(self._limit_s + GRACE_S)
+        self._time = limit_of(what, self.options.statement_timeout_s)
+        self.limit(self._time.seconds + GRACE_S)
         if not self.driver.is_streaming:
-            self.have(self.statement_limit(self._limit_s))
+            self.have(self.statement_limit(self._time.seconds))
 
     def statement_limit(self, limit_s: float) -> dict[str, str]:
         """Return the setting that has the server stop a statement after *limit_s*: MySQL's own knows SELECT only."""
@@ -164,17 +158,7 @@ class MysqlLink:
         number = origin.args[0] if getattr(origin, "args", ()) else None
         if number not in _STOPPED:
             return None
-        if self._rule == "deadline":
-            message = (
-                f"{what}: stopped after {self._limit_s:.1f} s, at the deadline. Its unit of work can only be rolled "
-                "back. Run the unit again with more time."
-            )
-            return DeadlineExceededError(message)
-        message = (
-            f"{what}: stopped after statement_timeout_s={self._limit_s:g} s. Its unit of work can only be rolled back. "
-            "Make the statement cheaper (an index, a smaller range), or give the Database a longer statement_timeout_s."
-        )
-        return QueryError(message)
+        return self._time.stopped(what)
 
     def take_evidence(self) -> None:
         """Say who serves the transaction: the session has a name of its own, which `end_session` asks for."""

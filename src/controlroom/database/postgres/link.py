@@ -10,10 +10,10 @@ from abc import ABC, abstractmethod
 from asyncio import CancelledError
 from typing import Any, Final
 
-from controlroom.clock import current_deadline
 from controlroom.database.options import Options
 from controlroom.database.postgres.limits import GRACE_S
-from controlroom.errors import DeadlineExceededError, DoomedTransactionError, QueryError
+from controlroom.database.time_limits import TimeLimit, limit_of
+from controlroom.errors import DoomedTransactionError, QueryError
 
 __all__ = ["KEY", "AsyncpgLink", "PostgresLink", "PsycopgLink"]
 
@@ -46,8 +46,7 @@ class PostgresLink(ABC):
         self._is_limited = False
         self._poll: Any = None
         self._set_s = options.statement_timeout_s  # what the server stops statements after
-        self._limit_s = options.statement_timeout_s
-        self._rule = "statement_timeout_s"
+        self._time = TimeLimit(options.statement_timeout_s)
 
     def run(self, sql: str) -> Any:
         """Execute *sql*, one query or several commands; return the first value of the query, or the last command's tag."""
@@ -119,16 +118,11 @@ class PostgresLink(ABC):
         if self._cancelled:
             raise CancelledError
         self._require_own_process()
-        deadline = current_deadline()
-        self._limit_s, self._rule = self.options.statement_timeout_s, "statement_timeout_s"
-        if deadline is not None:
-            deadline.require(what)
-            if deadline.remaining_s() < self._limit_s:
-                self._limit_s, self._rule = deadline.remaining_s(), "deadline"
-        self.limit(self._limit_s + GRACE_S)
-        if self._limit_s < self._set_s:
-            self.run(f"SET LOCAL statement_timeout = {milliseconds(self._limit_s)}")
-            self._set_s = self._limit_s
+        self._time = limit_of(what, self.options.statement_timeout_s)
+        self.limit(self._time.seconds + GRACE_S)
+        if self._time.seconds < self._set_s:
+            self.run(f"SET LOCAL statement_timeout = {milliseconds(self._time.seconds)}")
+            self._set_s = self._time.seconds
 
     def stop(self) -> None:
         """Let what follows take the time it takes."""
@@ -149,17 +143,7 @@ class PostgresLink(ABC):
         origin = getattr(error, "orig", error)
         if getattr(origin, "sqlstate", None) != _QUERY_CANCELED or "statement timeout" not in str(origin):
             return None
-        if self._rule == "deadline":
-            message = (
-                f"{what}: stopped after {self._limit_s:.1f} s, at the deadline. Its unit of work can only be rolled "
-                "back. Run the unit again with more time."
-            )
-            return DeadlineExceededError(message)
-        message = (
-            f"{what}: stopped after statement_timeout_s={self._limit_s:g} s. Its unit of work can only be rolled back. "
-            "Make the statement cheaper (an index, a smaller range), or give the Database a longer statement_timeout_s."
-        )
-        return QueryError(message)
+        return self._time.stopped(what)
 
     def take_evidence(self) -> None:
         """Find out the transaction's number and who serves it, unless it only reads or has failed."""

@@ -6,8 +6,7 @@ from asyncio import CancelledError
 from collections.abc import Callable, Iterator
 
 from controlroom import clock
-from controlroom.clock import current_deadline
-from controlroom.errors import DeadlineExceededError, QueryError
+from controlroom.database.time_limits import TimeLimit, limit_of
 
 __all__ = ["Stopwatch"]
 
@@ -22,13 +21,12 @@ class Stopwatch:
     sqlite3 drops what a progress handler raises, and a signal handler may raise there: it is kept, for the verdict.
     """
 
-    __slots__ = ("_at_s", "_limit_s", "_raised", "_rule", "_timeout_s", "cancelled", "look")
+    __slots__ = ("_at_s", "_raised", "_time", "_timeout_s", "cancelled", "look")
 
     def __init__(self, timeout_s: float) -> None:
         self._timeout_s = timeout_s
         self._at_s: float | None = None
-        self._limit_s = timeout_s
-        self._rule = "statement_timeout_s"
+        self._time = TimeLimit(timeout_s)
         self._raised: BaseException | None = None
         self.cancelled: bool = False
         looks = self._looks()
@@ -45,13 +43,8 @@ class Stopwatch:
         self._raised = None
         if self.cancelled:
             raise CancelledError
-        deadline = current_deadline()
-        self._limit_s, self._rule = self._timeout_s, "statement_timeout_s"
-        if deadline is not None:
-            deadline.require(what)
-            if deadline.remaining_s() < self._timeout_s:
-                self._limit_s, self._rule = deadline.remaining_s(), "deadline"
-        self._at_s = clock.monotonic_s() + self._limit_s
+        self._time = limit_of(what, self._timeout_s)
+        self._at_s = clock.monotonic_s() + self._time.seconds
 
     def stop(self) -> None:
         """Let what follows take the time it takes: COMMIT and ROLLBACK are never interrupted."""
@@ -81,14 +74,4 @@ class Stopwatch:
             return self._raised
         if self.cancelled:
             return None
-        if self._rule == "deadline":
-            message = (
-                f"{what}: stopped after {self._limit_s:.1f} s, at the deadline. Its unit of work can only be rolled "
-                "back. Run the unit again with more time."
-            )
-            return DeadlineExceededError(message)
-        message = (
-            f"{what}: stopped after statement_timeout_s={self._limit_s:g} s. Its unit of work can only be rolled back. "
-            "Make the statement cheaper (an index, a smaller range), or give the Database a longer statement_timeout_s."
-        )
-        return QueryError(message)
+        return self._time.stopped(what)
