@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from sqlalchemy import Column, inspect
+from sqlalchemy import inspect
 
 from controlroom.database.mysql.merging import insert_sql, merge_sql, merge_staged, stage_sql
-from controlroom.database.rows import RowShape, column_of
+from controlroom.database.rows import RowShape
 from controlroom.database.transaction import Transaction
-from controlroom.database.writes import CHUNK_ROWS, Numbered, WriteCount, Writer, chunks
+from controlroom.database.writes import CHUNK_ROWS, Keyed, Numbered, WriteCount, Writer, chunks
 from controlroom.errors import IntegrityViolationError, QueryError
 
 if TYPE_CHECKING:
@@ -76,21 +76,9 @@ class _Upsert(_Batches):
 
     def __init__(self, work: Transaction, shape: RowShape, key: Sequence[str], update: Sequence[str] | None) -> None:
         super().__init__(work, shape)
-        self.key = tuple(self._given(name) for name in ([key] if isinstance(key, str) else key))
-        if not self.key:
-            message = f"{self.table}: key=[] names no column. Nothing was run."
-            raise QueryError(message, table=self.table)
-        others = tuple(each for each in shape.given if each not in self.key)
-        self.update = others if update is None else tuple(self._given(name) for name in update)
-        self._key_places = tuple(shape.columns.index(each) for each in self.key)
+        self.keyed = Keyed(shape, key, update)
+        self.key, self.update = self.keyed.key, self.keyed.update
         self._require_unique()
-
-    def _given(self, name: str) -> Column[Any]:
-        column = column_of(self.shape.table, name)
-        if column not in self.shape.columns:
-            message = f"{self.table}: the rows have no column {name!r}, which key or update names. Nothing was run."
-            raise QueryError(message, table=self.table)
-        return column
 
     def _require_unique(self) -> None:
         """Refuse a key that no constraint makes one: MySQL would insert the rows again and again."""
@@ -109,33 +97,14 @@ class _Upsert(_Batches):
             raise QueryError(message, table=name)
 
     def rows(self, rows: Iterable[Any]) -> WriteCount:
-        numbered = self._keyed(rows)
+        numbered = enumerate(self.keyed.driver_rows(rows))
         head = list(islice(numbered, CHUNK_ROWS + 1))
         if len(head) <= CHUNK_ROWS:
             return self._directly(head)
         return self._staged(chain(head, numbered))
 
-    def _keyed(self, rows: Iterable[Any]) -> Iterator[Numbered]:
-        for index, row in enumerate(self.shape.driver_rows(rows)):
-            for place in self._key_places:
-                if row[place] is None:
-                    self._refuse(index, self.shape.columns[place].name)
-            yield index, row
-
-    def _refuse(self, index: int, name: str) -> NoReturn:
-        message = (
-            f"{self.table}, row {index}: its key column {name} is NULL, which equals nothing: each run would insert the "
-            "row again. The unit of work can only be rolled back. Give every row its key, or set the row aside."
-        )
-        raise IntegrityViolationError(message, table=self.table, row_index=index)
-
     def _directly(self, rows: Iterable[Numbered]) -> WriteCount:
-        latest: dict[Any, Numbered] = {}
-        for numbered in rows:
-            identity = tuple([(type(numbered[1][place]), numbered[1][place]) for place in self._key_places])
-            latest.pop(identity, None)
-            latest[identity] = numbered
-        kept = list(latest.values())
+        kept = self.keyed.latest(rows)
         sql = merge_sql(self.shape.table, self.shape.columns, self.key, self.update, self.dialect)
         self._driver.updated = 0
         return self._counted(self.many("upsert into", sql, kept), len(kept))
