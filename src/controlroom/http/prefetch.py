@@ -136,7 +136,7 @@ class _Foreseen:
         if not self._asked:
             return self._fetch(step)
         is_due = self._asked[0].is_due
-        response = self._answer(is_due=is_due) if self._asked[0].step == step else None
+        response = self._answer() if self._asked[0].step == step else None
         if response is None or not self._fits(step, response):
             self._fell_back(step, len(self._asked))
             self._forget()
@@ -144,11 +144,12 @@ class _Foreseen:
         self._asked.popleft()
         return response
 
-    def _answer(self, *, is_due: bool) -> PageResponse | None:
+    def _answer(self) -> PageResponse | None:
         try:
             return self._asked[0].answer.result()  # in no local: an error's traceback would hold what holds the error
         except ControlRoomError as error:
-            if is_due or not is_worth_another_try(error):
+            had_company = len(self._asked) > 1 or not self._asked[0].is_due
+            if not (had_company and is_worth_another_try(error)):
                 raise
             return None
 
