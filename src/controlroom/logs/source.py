@@ -15,6 +15,9 @@ _LARGEST_FILE_BYTES: Final = 2 << 20  # larger ones are generated; `linecache` w
 _LONGEST: Final = 160
 _LONGEST_READ: Final = 8_192  # a longer line is data
 _MOST_REMEMBERED: Final = 4_096
+_OF_ANYTHING: Final = frozenset(
+    {"<string>", "<stdin>"}
+)  # what exec() and eval() call all code; from 3.13 on `-c` is known by it
 
 _lines: dict[tuple[str, int], str] = {}
 
@@ -35,6 +38,8 @@ def source_line(file: str, line: int, module: dict[str, Any]) -> str:
 
 
 def _read(file: str, line: int, module: dict[str, Any]) -> str:
+    if file in _OF_ANYTHING:
+        return ""
     try:
         is_known = file in linecache.cache or _is_small(file) or linecache.lazycache(file, module)
         text = linecache.getline(file, line).strip() if is_known else ""

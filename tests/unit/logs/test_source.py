@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import linecache
 import sys
 import zipfile
 from collections.abc import Iterator
@@ -74,6 +75,16 @@ def test_a_secret_registered_after_the_line_was_read_is_masked(lines: Any, tmp_p
     log.failure("failed", failing(code, str(file)))
 
     assert "later-a-secret" not in last_frame(lines)["source"]
+
+
+def test_what_exec_runs_is_not_taken_for_what_the_command_line_said(
+    lines: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(linecache.cache, "<string>", (9, None, ["the_command_line()\n"], "<string>"))
+
+    log.failure("failed", failing("raise ValueError", "<string>"))
+
+    assert "source" not in last_frame(lines)
 
 
 @pytest.mark.parametrize(
