@@ -43,10 +43,12 @@ PACKAGE = ROOT / "src" / "controlroom"
 PYTEST = ("pytest", "-q", "-n", "auto", "--dist", "worksteal")
 # Kills, state machines and laws prove what no other version of Python or of a library changes: they run on the first
 # interpreter, where nothing is measured, since measuring doubles their time. The last interpreter and the lowest versions see
-# what is quick, and the engines; those between what is quick. `nox -s tests-3.13 -- tests` runs all of it on another.
+# what is quick, and the engines; those between the surface, and what Airflow's session does there. `nox -s tests-3.13 -- tests`
+# runs all of it on another.
 UNMEASURED = ("tests/faults", "tests/stateful", "tests/property")
 MEASURED = (*PYTEST, *(f"--ignore={folder}" for folder in UNMEASURED))
 QUICK = (*PYTEST, "tests/unit", "tests/contract", "tests/surface")
+SURFACE = (*PYTEST, "tests/contract", "tests/surface", "tests/unit/errors", "tests/unit/logs")
 WITH_ENGINES = (
     *QUICK,
     *(
@@ -200,7 +202,7 @@ def tests(session: nox.Session) -> None:
         session.run("pytest", "-q", *session.posargs)
         return
     if session.python != FIRST:
-        session.run(*(WITH_ENGINES if session.python == LAST else QUICK))
+        session.run(*(WITH_ENGINES if session.python == LAST else SURFACE))
         return
     data = Path(session.create_tmp()) / "coverage"
     measure(session, data, *MEASURED)
