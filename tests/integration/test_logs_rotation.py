@@ -35,14 +35,15 @@ WRITER = """
 """
 
 
-def started(file: Path, lines: int, arguments: dict[str, Any], *more: str) -> list[subprocess.Popen[bytes]]:
+def started(file: Path, lines: list[int], arguments: dict[str, Any], *more: str) -> list[subprocess.Popen[bytes]]:
+    """Start a writer for each of *lines*, which says how many it writes."""
     code = textwrap.dedent(WRITER)
     return [
         subprocess.Popen(
-            [sys.executable, "-c", code, str(file), str(worker), str(lines), json.dumps(arguments), *more],
+            [sys.executable, "-c", code, str(file), str(worker), str(count), json.dumps(arguments), *more],
             stderr=subprocess.DEVNULL,
         )
-        for worker in range(PROCESSES)
+        for worker, count in enumerate(lines)
     ]
 
 
@@ -68,7 +69,7 @@ def everything(file: Path) -> Counter[tuple[int, int]]:
 )
 def test_no_line_is_lost_torn_or_doubled(tmp_path: Path, lines: int, arguments: dict[str, Any]) -> None:
     file = tmp_path / "run.jsonl"
-    workers = started(file, lines, arguments)
+    workers = started(file, [lines] * PROCESSES, arguments)
 
     assert [worker.wait(timeout=300) for worker in workers] == [0] * PROCESSES
     assert everything(file) == {(worker, number): 1 for worker in range(PROCESSES) for number in range(lines)}
@@ -82,7 +83,8 @@ def test_no_line_is_lost_torn_or_doubled(tmp_path: Path, lines: int, arguments: 
 @pytest.mark.slow
 def test_a_writer_that_is_killed_in_the_middle_costs_no_line_that_was_written(tmp_path: Path) -> None:
     """Killed wherever it happens to be: in a line, in a rotation, while it packs."""
-    file, lines = tmp_path / "run.jsonl", 1_500
+    file, without_end = tmp_path / "run.jsonl", 10**9  # whoever is to be killed must not be done before
+    lines = [without_end, without_end, 1_500, 1_500]
     workers = started(file, lines, {"max_bytes": 20_000, "compress": True}, "with progress")
     progress = [Path(f"{file}-progress-{worker}") for worker in range(PROCESSES)]
     for victim in (0, 1):
@@ -137,7 +139,7 @@ def test_a_process_that_is_stopped_outside_of_a_line_holds_nobody_up(tmp_path: P
         [sys.executable, "-c", textwrap.dedent(code), str(file)], stderr=subprocess.DEVNULL
     ) as stopped:
         os.waitid(os.P_PID, stopped.pid, os.WSTOPPED | os.WNOWAIT)
-        workers = started(file, 100, {"max_bytes": 5_000})
+        workers = started(file, [100] * PROCESSES, {"max_bytes": 5_000})
         codes = [worker.wait(timeout=300) for worker in workers]
         stopped.send_signal(signal.SIGCONT)
         assert stopped.wait(timeout=60) == 0
