@@ -131,16 +131,22 @@ def _repeated(number: int, what: str) -> PaginationLoopError:
 def _may_repeat(records: Sequence[Any]) -> bool:
     """Tell whether *records* may be the data of several pages: one value without an id, once or over and over."""
     first = records[0]
-    return bool(first == records[-1]) and not (isinstance(first, Mapping) and _IDS & first.keys())
+    return bool(first == records[-1]) and not _has_id(first)
+
+
+def _has_id(record: Any) -> bool:
+    return isinstance(record, Mapping) and not _IDS.isdisjoint(record)
 
 
 def _digest(records: Sequence[Any]) -> bytes | None:
     """Return a fingerprint of *records* as the server sent them, whatever the consumer does to them later.
 
-    Of a long page it takes a sample: who repeats a page repeats all of it, and records with an id differ everywhere.
+    Of a long page whose records have an id it takes a sample: they differ everywhere, or not at all. Others may differ in
+    one place.
     """
     last = len(records) - 1
-    sample = records if last < _SAMPLE else [records[at * last // (_SAMPLE - 1)] for at in range(_SAMPLE)]
+    is_sampled = last >= _SAMPLE and _has_id(records[0])
+    sample = [records[at * last // (_SAMPLE - 1)] for at in range(_SAMPLE)] if is_sampled else records
     try:
         plain = marshal.dumps([last, *sample], 2)  # version 2 knows no back references: equal data, equal bytes
     except ValueError:  # something that JSON cannot hold, from a callable path

@@ -90,3 +90,14 @@ def test_pages_that_begin_and_end_alike_are_not_taken_for_repeats() -> None:
 
     for number in range(1, 6):
         guards.after(page(number, 1, 10 + number, 3), number)
+
+
+def test_long_pages_without_ids_that_differ_in_one_place_only_are_no_repeats() -> None:
+    guards = guards_of()
+    readings = [{"at": at, "value": 0} for at in range(100)]
+
+    guards.after(page(1, *readings), 1)
+    guards.after(page(2, *readings[:50], {"at": 50, "value": 1}, *readings[51:]), 2)
+
+    with pytest.raises(PaginationLoopError, match="same records"):
+        guards.after(page(3, *readings), 3)
