@@ -7,18 +7,16 @@ from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Final, Self, TypeVar
+from typing import Self, TypeVar
 
 from controlroom.clock import abandonable
-from controlroom.errors import ConfigError, ControlRoomError, DeadlineExceededError, Disposition, ExternalAPIError
-from controlroom.policy.pagination import FetchPage, Page, PageResponse, Prospect, Walk
+from controlroom.errors import ConfigError, ControlRoomError
+from controlroom.policy.pagination import MOST_AT_ONCE, FetchPage, Foreseen, Page, PageResponse, Prospect, Walk
 from controlroom.policy.quantities import is_whole
 
-__all__ = ["MOST_AT_ONCE", "FellBack", "Fetch", "ahead", "at_once", "is_worth_another_try", "require_count"]
+__all__ = ["FellBack", "Fetch", "ahead", "at_once", "require_count"]
 
 T = TypeVar("T")
-
-MOST_AT_ONCE: Final = 16  # requests of one walk under way: the library keeps 20 connections open, and others walk too
 
 Fetch = Callable[[FetchPage], PageResponse]
 FellBack = Callable[[FetchPage, int], None]
@@ -75,7 +73,7 @@ def at_once(walked: Walked[T], walk: Walk, count: int) -> Iterator[Page[T]]:
     Guarantees:
         Those of `ahead`, for each thread.
     """
-    with _Foreseen(count) as foreseen, closing(walked(foreseen.before)) as pages:
+    with _AskedAhead(count) as foreseen, closing(walked(foreseen.before)) as pages:
         for page in pages:
             if not foreseen.ask(walk.prospect):
                 yield from ahead(pages, count, page)
@@ -83,37 +81,18 @@ def at_once(walked: Walked[T], walk: Walk, count: int) -> Iterator[Page[T]]:
             yield page
 
 
-def is_worth_another_try(error: ControlRoomError) -> bool:
-    """Tell whether *error* of a page that was fetched beside others may be due to their company.
-
-    What a retry policy has given up on is not: it was tried, waited for and told as a failure.
-    """
-    may_pass = isinstance(error, ExternalAPIError | DeadlineExceededError) and error.disposition is Disposition.RETRY
-    return may_pass and len(error.attempts) <= 1
-
-
 @dataclass(frozen=True, slots=True)
-class _Asked:
-    step: FetchPage
+class _UnderWay:
     answer: Future[PageResponse]
     abandon: Callable[[], None]
-    is_due: bool  # asked for when all pages before it had been accepted: its answer counts whatever it says
-
-    def forget(self) -> None:
-        self.abandon()
-        self.answer.cancel()
 
 
-class _Foreseen:
+class _AskedAhead:
     """Pages asked for ahead of a walk, each by a thread, and given to the walk when it asks for them."""
 
     def __init__(self, count: int) -> None:
-        self._count = count
         self._threads = ThreadPoolExecutor(min(count, MOST_AT_ONCE), "controlroom-prefetch")
-        self._asked: deque[_Asked] = deque()
-        self._prospect: Prospect | None = None
-        self._steps: Iterator[FetchPage] = iter(())
-        self._is_over = False
+        self._book: Foreseen[_UnderWay] = Foreseen(count)
 
     def before(self, fetch: Fetch, fell_back: FellBack) -> Fetch:
         """Return what performs a walk's steps in the place of *fetch*; *fell_back* is told when that ends."""
@@ -122,45 +101,35 @@ class _Foreseen:
 
     def ask(self, prospect: Prospect | None) -> bool:
         """Ask for as many pages as may be loaded; False: none can be foreseen any more."""
-        is_due = self._prospect is None
-        if is_due and prospect is not None:
-            self._prospect, self._steps = prospect, prospect.steps()
-        while not self._is_over and len(self._asked) < self._count and (step := next(self._steps, None)) is not None:
+        for step in self._book.wanted(prospect):
             context, abandon = abandonable()
-            answer = self._threads.submit(context.run, self._fetch, step)
-            self._asked.append(_Asked(step, answer, abandon, is_due))
-            is_due = False
-        return self._prospect is not None and not self._is_over
+            self._book.asked(step, _UnderWay(self._threads.submit(context.run, self._fetch, step), abandon))
+        return self._book.can_go_on
 
     def _take(self, step: FetchPage) -> PageResponse:
-        if not self._asked:
+        under_way = len(self._book)
+        if not under_way:
             return self._fetch(step)
-        is_due = self._asked[0].is_due
-        response = self._answer() if self._asked[0].step == step else None
-        if response is None or not self._fits(step, response):
-            self._fell_back(step, len(self._asked))
+        response = self._book.judged(step, self._answer(step))
+        if self._book.is_over:
+            self._fell_back(step, under_way)
             self._forget()
-            return response if response is not None and is_due else self._fetch(step)
-        self._asked.popleft()
-        return response
+        return self._fetch(step) if response is None else response
 
-    def _answer(self) -> PageResponse | None:
+    def _answer(self, step: FetchPage) -> PageResponse | None:
+        asked = self._book.answer_to(step)
         try:
-            return self._asked[0].answer.result()  # in no local: an error's traceback would hold what holds the error
+            # In no local: an error's traceback would hold what holds the error.
+            return None if asked is None else asked.answer.result()
         except ControlRoomError as error:
-            had_company = len(self._asked) > 1 or not self._asked[0].is_due
-            if not (had_company and is_worth_another_try(error)):
+            if not self._book.is_worth_another_try(error):
                 raise
             return None
 
-    def _fits(self, step: FetchPage, response: PageResponse) -> bool:
-        return self._prospect is not None and self._prospect.fits(step, response)
-
     def _forget(self) -> None:
-        self._is_over = True
-        for asked in self._asked:
-            asked.forget()
-        self._asked.clear()
+        for asked in self._book.forget():
+            asked.abandon()
+            asked.answer.cancel()
 
     def __enter__(self) -> Self:
         return self

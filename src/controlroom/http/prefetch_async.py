@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import Self, TypeVar
 
 from controlroom.errors import ControlRoomError
-from controlroom.http.prefetch import MOST_AT_ONCE, FellBack, is_worth_another_try
-from controlroom.policy.pagination import FetchPage, Page, PageResponse, Prospect, Walk
+from controlroom.http.prefetch import FellBack
+from controlroom.policy.pagination import MOST_AT_ONCE, FetchPage, Foreseen, Page, PageResponse, Prospect, Walk
 
 __all__ = ["Fetch", "ahead", "at_once"]
 
@@ -59,7 +57,7 @@ async def at_once(walked: Walked[T], walk: Walk, count: int) -> AsyncIterator[Pa
 
     See `controlroom.http.prefetch.at_once`.
     """
-    async with _Foreseen(count) as foreseen, aclosing(walked(foreseen.before)) as pages:
+    async with _AskedAhead(count) as foreseen, aclosing(walked(foreseen.before)) as pages:
         async for page in pages:
             if not foreseen.ask(walk.prospect):
                 async with aclosing(ahead(pages, count, page)) as rest:
@@ -78,24 +76,13 @@ async def _gone(tasks: list[asyncio.Future[T]]) -> None:
             task.exception()
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    step: FetchPage
-    answer: asyncio.Future[PageResponse]
-    is_due: bool  # as in the synchronous twin
-
-
-class _Foreseen:
+class _AskedAhead:
     """Pages asked for ahead of a walk, each by a task, and given to the walk when it asks for them."""
 
     def __init__(self, count: int) -> None:
-        self._count = count
         self._room = asyncio.Semaphore(MOST_AT_ONCE)
-        self._asked: deque[_Asked] = deque()
+        self._book: Foreseen[asyncio.Future[PageResponse]] = Foreseen(count)
         self._forgotten: list[asyncio.Future[PageResponse]] = []
-        self._prospect: Prospect | None = None
-        self._steps: Iterator[FetchPage] = iter(())
-        self._is_over = False
 
     def before(self, fetch: Fetch, fell_back: FellBack) -> Fetch:
         """Return what performs a walk's steps in the place of *fetch*; *fell_back* is told when that ends."""
@@ -104,48 +91,38 @@ class _Foreseen:
 
     def ask(self, prospect: Prospect | None) -> bool:
         """Ask for as many pages as may be loaded; False: none can be foreseen any more."""
-        is_due = self._prospect is None
-        if is_due and prospect is not None:
-            self._prospect, self._steps = prospect, prospect.steps()
-        while not self._is_over and len(self._asked) < self._count and (step := next(self._steps, None)) is not None:
-            self._asked.append(_Asked(step, asyncio.ensure_future(self._load(step)), is_due))
-            is_due = False
-        return self._prospect is not None and not self._is_over
+        for step in self._book.wanted(prospect):
+            self._book.asked(step, asyncio.ensure_future(self._load(step)))
+        return self._book.can_go_on
 
     async def _load(self, step: FetchPage) -> PageResponse:
         async with self._room:
             return await self._fetch(step)
 
     async def _take(self, step: FetchPage) -> PageResponse:
-        if not self._asked:
+        under_way = len(self._book)
+        if not under_way:
             return await self._fetch(step)
-        is_due = self._asked[0].is_due
-        response = await self._answer() if self._asked[0].step == step else None
-        if response is None or not self._fits(step, response):
-            self._fell_back(step, len(self._asked))
+        response = self._book.judged(step, await self._answer(step))
+        if self._book.is_over:
+            self._fell_back(step, under_way)
             self._forget()
-            return response if response is not None and is_due else await self._fetch(step)
-        self._asked.popleft()
-        return response
+        return await self._fetch(step) if response is None else response
 
-    async def _answer(self) -> PageResponse | None:
+    async def _answer(self, step: FetchPage) -> PageResponse | None:
+        asked = self._book.answer_to(step)
         try:
-            return await self._asked[0].answer  # in no local: an error's traceback would hold what holds the error
+            # In no local: an error's traceback would hold what holds the error.
+            return None if asked is None else await asked
         except ControlRoomError as error:
-            had_company = len(self._asked) > 1 or not self._asked[0].is_due
-            if not (had_company and is_worth_another_try(error)):
+            if not self._book.is_worth_another_try(error):
                 raise
             return None
 
-    def _fits(self, step: FetchPage, response: PageResponse) -> bool:
-        return self._prospect is not None and self._prospect.fits(step, response)
-
     def _forget(self) -> None:
-        self._is_over = True
-        for asked in self._asked:
-            asked.answer.cancel()
-            self._forgotten.append(asked.answer)
-        self._asked.clear()
+        for answer in self._book.forget():
+            answer.cancel()
+            self._forgotten.append(answer)
 
     async def __aenter__(self) -> Self:
         return self

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from controlroom.policy.pagination.counting import OffsetPagination, PageNumberPagination
+from controlroom.policy.pagination.foreseen import MOST_AT_ONCE, Foreseen
 from controlroom.policy.pagination.keyset import KeysetPagination
 from controlroom.policy.pagination.pages import FetchPage, Page, PageRequest, PageResponse, RejectedRecord
 from controlroom.policy.pagination.paths import Path
@@ -19,8 +20,10 @@ from controlroom.policy.pagination.styles import (
 from controlroom.policy.pagination.walk import Walk
 
 __all__ = [
+    "MOST_AT_ONCE",
     "CursorPagination",
     "FetchPage",
+    "Foreseen",
     "HeaderCursorPagination",
     "KeysetPagination",
     "LinkHeaderPagination",
