@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from controlroom.clock import current_deadline, monotonic_s, utcnow
+from controlroom.clock import current_deadline, is_abandoned, monotonic_s, utcnow
 from controlroom.errors import APIContractError
 from controlroom.http.addresses import origin_of
 from controlroom.http.body import BodySink
@@ -114,9 +114,21 @@ def _turn(call: Call, configuration: Configuration) -> Flow[Step, None]:
     for _ in range(_TURNS):
         due_s = _place(call, limit) if limit.shared is None else (yield from take_shared(limit, call.what))
         if (wait_s := due_s - monotonic_s()) > 0:
-            yield Pause(wait_s)
+            yield from _waited_for(call, limit, due_s, wait_s)
         if monotonic_s() <= due_s + limit.late_s:
             return
+
+
+def _waited_for(call: Call, limit: RateLimit, due_s: float, wait_s: float) -> Flow[Step, None]:
+    """Wait for the place that was taken; whoever is interrupted, or waits for nobody any more, does not need it."""
+    try:
+        yield Pause(wait_s)
+    except StepFailed:
+        limit.give_back(due_s)
+        raise
+    if is_abandoned() and (deadline := current_deadline()) is not None:
+        limit.give_back(due_s)
+        deadline.require(call.what)
 
 
 def _place(call: Call, limit: RateLimit) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Self, TypeVar
@@ -93,6 +93,7 @@ class _AskedAhead:
     def __init__(self, count: int) -> None:
         self._threads = ThreadPoolExecutor(min(count, MOST_AT_ONCE), "controlroom-prefetch")
         self._book: Foreseen[_UnderWay] = Foreseen(count)
+        self._forgotten: list[Future[PageResponse]] = []
 
     def before(self, fetch: Fetch, fell_back: FellBack) -> Fetch:
         """Return what performs a walk's steps in the place of *fetch*; *fell_back* is told when that ends."""
@@ -114,7 +115,10 @@ class _AskedAhead:
         if self._book.is_over:
             self._fell_back(step, under_way)
             self._forget()
-        return self._fetch(step) if response is None else response
+        if response is not None:
+            return response
+        wait(self._forgotten)  # one that waits for its turn would have taken this page's
+        return self._fetch(step)
 
     def _answer(self, step: FetchPage) -> PageResponse | None:
         asked = self._book.answer_to(step)
@@ -130,6 +134,7 @@ class _AskedAhead:
         for asked in self._book.forget():
             asked.abandon()
             asked.answer.cancel()
+            self._forgotten.append(asked.answer)
 
     def __enter__(self) -> Self:
         return self

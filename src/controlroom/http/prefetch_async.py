@@ -107,7 +107,10 @@ class _AskedAhead:
         if self._book.is_over:
             self._fell_back(step, under_way)
             self._forget()
-        return await self._fetch(step) if response is None else response
+        if response is not None:
+            return response
+        await _gone(self._forgotten)  # one that waits for its turn would have taken this page's
+        return await self._fetch(step)
 
     async def _answer(self, step: FetchPage) -> PageResponse | None:
         asked = self._book.answer_to(step)

@@ -110,6 +110,16 @@ class RateLimit:
             self._free_at_s, wait_s = self.reserved(self._free_at_s, now_s, longest_wait_s)
             return wait_s
 
+    def give_back(self, due_s: float) -> None:
+        """Free the place at instant *due_s* again, if it is the last that was taken; those behind another are not moved up.
+
+        For whoever waited for it and gave up. A limit that processes share takes nothing back.
+        """
+        interval_s = self.per_s / self.requests
+        with self._lock:
+            if abs(self._free_at_s - interval_s * self.burst - due_s) < interval_s / 2:
+                self._free_at_s -= interval_s
+
     def hold(self, until_s: float) -> None:
         """Let nothing leave before instant *until_s*: the server said so to one, and means all."""
         with self._lock:

@@ -19,6 +19,25 @@ def test_requests_are_spread_evenly() -> None:
     assert instants(RateLimit(10, per_s=1.0), 4) == [0.0, 0.1, 0.2, 0.3]
 
 
+@pytest.mark.parametrize("burst", [1, 3])
+def test_a_place_that_is_given_back_goes_to_the_next(burst: int) -> None:
+    limit = RateLimit(10, per_s=1.0, burst=burst)
+    last = instants(limit, burst + 4)[-1]
+
+    limit.give_back(last)
+
+    assert instants(limit, 1) == [last]
+
+
+def test_a_place_with_others_behind_it_is_not_given_twice() -> None:
+    limit = RateLimit(10, per_s=1.0)
+    *_, earlier, last = instants(limit, 4)
+
+    limit.give_back(earlier)
+
+    assert instants(limit, 1) == [round(last + 0.1, 9)]
+
+
 @pytest.mark.parametrize("limit", [RateLimit(10), RateLimit(3, per_s=0.7), RateLimit(1, per_s=5)])
 def test_no_window_ever_sees_more_than_the_limit(limit: RateLimit) -> None:
     left = instants(limit, 50)
