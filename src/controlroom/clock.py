@@ -64,10 +64,12 @@ class SystemClock:
 
     def sleep(self, seconds: float) -> None:
         """Block for *seconds*, or until a shutdown is requested."""
-        if shutdown.armed():
-            shutdown.wait(seconds)
-        else:
+        if not shutdown.armed():
             time.sleep(seconds)
+            return
+        until_s = time.monotonic() + seconds
+        while not shutdown.requested() and (left_s := until_s - time.monotonic()) > 0:
+            shutdown.wait(left_s)
 
     async def asleep(self, seconds: float) -> None:
         """Let other tasks run for *seconds*, or until a shutdown is requested."""

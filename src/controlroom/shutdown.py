@@ -16,9 +16,20 @@ from select import POLLIN, poll
 
 from controlroom.errors import ShutdownRequested
 
-__all__ = ["arm", "armed", "on_request", "raise_if_requested", "request", "requested", "reset", "wait"]
+__all__ = [
+    "arm",
+    "armed",
+    "on_request",
+    "raise_if_requested",
+    "request",
+    "requested",
+    "reset",
+    "wait",
+    "woken_by_signals",
+]
 
 _LONGEST_POLL_MS = 2**31 - 1  # poll(2) takes an int
+_MANY_BYTES = 4096
 
 _signal: int | None = None
 _listeners: dict[object, Callable[[], object]] = {}
@@ -33,9 +44,14 @@ def arm() -> None:
     """
     global _wake  # noqa: PLW0603 - one process, one flag
     if _wake is None:
-        _wake = socket.socketpair()
-        for end in _wake:
-            end.settimeout(0)
+        _wake = _pair()
+
+
+def _pair() -> tuple[socket.socket, socket.socket]:
+    ends = socket.socketpair()
+    for end in ends:
+        end.settimeout(0)
+    return ends
 
 
 def request(signal: int = signals.SIGTERM) -> None:
@@ -68,13 +84,36 @@ def raise_if_requested() -> None:
 
 
 def wait(timeout_s: float) -> None:
-    """Return after *timeout_s* seconds (24 days at most), or at once when a shutdown is requested. Needs `arm`."""
+    """Return after *timeout_s* seconds (24 days at most), at once when a shutdown is requested, or for nothing. Needs `arm`.
+
+    For nothing: a signal of another kind arrived, see `woken_by_signals`.
+    """
     if _wake is None:
         message = "shutdown.wait() needs arm() first"
         raise RuntimeError(message)
     poller = poll()  # not select(2), which knows no descriptor above 1023
     poller.register(_wake[0], POLLIN)
-    poller.poll(min(timeout_s * 1000, _LONGEST_POLL_MS))
+    if poller.poll(min(timeout_s * 1000, _LONGEST_POLL_MS)) and _signal is None:
+        with contextlib.suppress(OSError):
+            _wake[0].recv(_MANY_BYTES)
+
+
+@contextmanager
+def woken_by_signals() -> Iterator[None]:
+    """Let every signal end a `wait`, and not its Python handler alone. Main thread only; needs `arm`.
+
+    The handler runs between two bytecodes of the main thread, and a signal does not always break off what that thread is
+    blocked in: another thread may receive it, or it arrives just before the system call. The interpreter writes a byte at
+    once, in whichever thread (signal.set_wakeup_fd).
+    """
+    if _wake is None:
+        message = "shutdown.woken_by_signals() needs arm() first"
+        raise RuntimeError(message)
+    before = signals.set_wakeup_fd(_wake[1].fileno(), warn_on_full_buffer=False)
+    try:
+        yield
+    finally:
+        signals.set_wakeup_fd(before)
 
 
 def armed() -> bool:
@@ -106,11 +145,14 @@ def reset() -> None:
 def _arm_anew() -> None:
     """Give a forked child sockets of its own: through shared ones, its SIGTERM would end every wait of the parent."""
     global _wake  # noqa: PLW0603 - one process, one flag
-    if _wake is not None:
-        for end in _wake:
-            end.close()
-        _wake = None
-        arm()
+    if _wake is None:
+        return
+    heard_at = signals.set_wakeup_fd(-1)
+    is_ours = heard_at == _wake[1].fileno()
+    for end in _wake:
+        end.close()
+    _wake = _pair()
+    signals.set_wakeup_fd(_wake[1].fileno() if is_ours else heard_at, warn_on_full_buffer=False)
 
 
 os.register_at_fork(after_in_child=_arm_anew)

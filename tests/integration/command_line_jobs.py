@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+import threading
 import time
 from typing import NoReturn
 
@@ -144,6 +145,35 @@ def finishes(run: Run[None]) -> None:
     while time.monotonic() < until_s:
         pass
     run.log.info("finished_anyway")
+
+
+def told_by_a_thread() -> None:
+    """Let a thread receive SIGTERM: nothing breaks off what the main thread is blocked in."""
+    threading.Timer(0.2, lambda: signal.pthread_kill(threading.get_ident(), signal.SIGTERM)).start()
+
+
+@job
+def waits_while_a_thread_is_told(run: Run[None]) -> None:
+    told_by_a_thread()
+    ready()
+    clock.sleep(600)
+
+
+@job
+async def awaits_while_a_thread_is_told(run: Run[None]) -> None:
+    told_by_a_thread()
+    ready()
+    await asyncio.Event().wait()
+
+
+@job
+def sleeps_on(run: Run[None]) -> None:
+    """A signal that asks for nothing ends no wait."""
+    signal.signal(signal.SIGUSR1, lambda *_: print("heard", flush=True))
+    began_s = time.monotonic()
+    threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGUSR1)).start()
+    clock.sleep(0.5)
+    print("long enough" if time.monotonic() - began_s >= 0.5 else "too short", flush=True)
 
 
 @job

@@ -274,6 +274,21 @@ def test_a_second_signal_interrupts_at_once(tmp_path: Path, job: str, number: in
     assert "SIGTERM followed" in done.named("run_finished")[0]["reason"] or job.endswith("async")
 
 
+@pytest.mark.parametrize("job", ["waits_while_a_thread_is_told", "awaits_while_a_thread_is_told"])
+def test_a_signal_that_breaks_off_no_system_call_of_the_main_thread_is_heard(tmp_path: Path, job: str) -> None:
+    """As one does that another thread receives, or that comes just before the call."""
+    done = signalled(job, tmp_path, DRAIN_S="0")
+
+    assert done.code == 143
+    assert done.errors == []
+
+
+def test_a_signal_that_asks_for_nothing_ends_no_wait(tmp_path: Path) -> None:
+    done = run(["sleeps_on"], tmp_path)
+
+    assert (done.code, done.out.split("\n")) == (0, ["heard", "long enough", ""])
+
+
 @pytest.mark.parametrize("job", ["spins", "spins_async"])
 def test_no_time_to_drain_means_interrupted_at_once(tmp_path: Path, job: str) -> None:
     assert signalled(job, tmp_path, signal.SIGTERM, DRAIN_S="0").code == 143

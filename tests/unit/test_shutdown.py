@@ -262,3 +262,25 @@ def test_a_forked_child_gets_sockets_of_its_own_and_keeps_a_request_that_was_mad
     assert shutdown._wake is not inherited
     assert [end.fileno() >= 0 for end in shutdown._wake] == [True, True]
     assert shutdown.requested()
+
+
+def test_a_signal_that_asked_for_nothing_ends_one_wait_only() -> None:
+    shutdown.arm()
+    before = signal.signal(signal.SIGUSR1, lambda *_: None)
+    try:
+        with shutdown.woken_by_signals():
+            signal.raise_signal(signal.SIGUSR1)
+            shutdown.wait(AN_HOUR_S)
+        timer = threading.Timer(0.05, shutdown.request)
+        timer.start()
+        shutdown.wait(AN_HOUR_S)
+        timer.join()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+    assert shutdown.requested()
+
+
+def test_nothing_wakes_what_is_not_armed() -> None:
+    with pytest.raises(RuntimeError, match="arm"), shutdown.woken_by_signals():
+        pass

@@ -12,10 +12,11 @@ import asyncio
 import contextlib
 import math
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import copy_context
 from types import FrameType, TracebackType
 from typing import Any, Self
@@ -30,6 +31,7 @@ _log = get_logger(__name__)
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _TICK_S = 1.0  # between looks at what became of an interruption
+_MANY_BYTES = 4096
 _TO_LOG_S = 1.0  # for one line to be written; a log that is stuck does not hold up the end
 
 
@@ -55,9 +57,11 @@ class Draining:
         self._thrown: ShutdownRequested | None = None
         self._left_alone_until_s = -math.inf
         self._logged = threading.Event()
+        self._waking = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
         shutdown.arm()
+        self._waking.enter_context(shutdown.woken_by_signals())
         for number in _SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 self._before[number] = signal.signal(number, self._received)
@@ -72,6 +76,7 @@ class Draining:
             signal.setitimer(signal.ITIMER_REAL, 0)
             self._restore(signal.SIGALRM)
             signal.setitimer(signal.ITIMER_REAL, *self._timer_before)
+        self._waking.close()
         shutdown.reset()
 
     def _restore(self, number: signal.Signals) -> None:
@@ -92,7 +97,8 @@ class Draining:
 
         around, self._interrupt = self._interrupt, interrupt
         try:
-            yield
+            with nullcontext() if loop is None else _woken(loop):
+                yield
         except asyncio.CancelledError:
             if self._asked is None:
                 raise
@@ -149,6 +155,27 @@ class Draining:
         with contextlib.suppress(RuntimeError):  # no thread to be had: the line is lost, not the handler
             # Not threading.Thread: its start() takes a lock that the interrupted code may hold.
             _thread.start_new_thread(copy_context().run, (log, self._asked.name if self._asked else ""))
+
+
+@contextmanager
+def _woken(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+    """Let signals wake *loop*, as `shutdown.woken_by_signals` lets them end a wait: it blocks in a wait of its own."""
+    here, there = socket.socketpair()
+    with here, there:
+        for end in (here, there):
+            end.settimeout(0)
+
+        def heard() -> None:
+            with contextlib.suppress(OSError):
+                here.recv(_MANY_BYTES)
+
+        loop.add_reader(here, heard)
+        before = signal.set_wakeup_fd(there.fileno(), warn_on_full_buffer=False)
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(before)
+            loop.remove_reader(here)
 
 
 def _interrupted(asked: signal.Signals, why: str) -> ShutdownRequested:
