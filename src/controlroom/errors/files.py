@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Unpack
 
+from controlroom.errors.api import Sent
 from controlroom.errors.root import ControlRoomError, ErrorContext, common_context
 from controlroom.errors.text import kept
 from controlroom.errors.values import EX_IOERR, EX_NOPERM, Disposition
@@ -64,9 +65,16 @@ class UnsafePathError(FileOperationError):
 
 
 class StorageUnavailableError(FileOperationError):
-    """The store did not answer, or is overloaded."""
+    """The store did not answer, or is overloaded. ``.sent``: can it have done what was asked?
+
+    ``"no"``: no attempt reached it. ``"yes"``: it answered, and refused: nothing happened. ``"unknown"``: it may have.
+    """
 
     default_disposition = Disposition.RETRY
+
+    def __init__(self, message: str, *, sent: Sent = "unknown", **context: Unpack[FileErrorContext]) -> None:
+        super().__init__(message, **context)
+        self.sent: Sent = kept(sent)
 
 
 class PublicationInDoubtError(FileOperationError):

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from controlroom.errors import PublicationInDoubtError
+from controlroom.policy.durability import Durability, syncs_data, syncs_names
 from controlroom.policy.flow import Flow, StepFailed
 
 __all__ = [
@@ -213,7 +214,9 @@ def add_to_batch() -> Flow[Step, None]:
         raise
 
 
-def publish(target: str, *, if_absent: bool, durable: bool, if_match: str | None = None) -> Flow[Step, str]:
+def publish(
+    target: str, *, if_absent: bool, durable: bool | Durability, if_match: str | None = None
+) -> Flow[Step, str]:
     """Make what was staged visible as *target*, whole, and return its etag.
 
     Raises:
@@ -222,7 +225,7 @@ def publish(target: str, *, if_absent: bool, durable: bool, if_match: str | None
     """
     try:
         yield Seal()
-        if durable:
+        if syncs_data(durable):
             yield SyncFile()
         etag: str = yield LinkAs(target) if if_absent else RenameTo(target, if_match)
     except StepFailed as failed:
@@ -230,18 +233,18 @@ def publish(target: str, *, if_absent: bool, durable: bool, if_match: str | None
         raise
     if if_absent:
         yield from _tidy(RemoveStaged())
-    if durable:
+    if syncs_names(durable):
         yield from _sync_name(SyncFolder(), target)
     return etag
 
 
-def put(target: str, *, if_absent: bool, durable: bool, if_match: str | None = None) -> Flow[Step, str]:
+def put(target: str, *, if_absent: bool, durable: bool | Durability, if_match: str | None = None) -> Flow[Step, str]:
     """Copy the source, chunk by chunk, and publish it as *target*; see `publish`."""
     yield from fill()
     return (yield from publish(target, if_absent=if_absent, durable=durable, if_match=if_match))
 
 
-def move(target: str, *, if_absent: bool, durable: bool) -> Flow[Step, str]:
+def move(target: str, *, if_absent: bool, durable: bool | Durability) -> Flow[Step, str]:
     """Make what was read visible as *target* and gone from its old name, and return its etag.
 
     The old name goes last. A crash in between leaves both names, each with the whole content; moving again ends it.
@@ -255,14 +258,14 @@ def move(target: str, *, if_absent: bool, durable: bool) -> Flow[Step, str]:
     if etag is None:
         etag = yield from put(target, if_absent=if_absent, durable=durable)
         yield RemoveSource()
-    elif durable:
+    elif syncs_names(durable):
         yield from _sync_name(SyncFolder(), target)
-    if durable:
+    if syncs_names(durable):
         yield from _sync_name(SyncSourceFolder(), target)
     return etag
 
 
-def publish_batch(targets: Sequence[tuple[str, bool]], *, durable: bool) -> Flow[Step, None]:
+def publish_batch(targets: Sequence[tuple[str, bool]], *, durable: bool | Durability) -> Flow[Step, None]:
     """Make every staged file of a batch visible, in order; *targets* are pairs of name and if_absent.
 
     All data is durable before the first name appears, and every name before the flow ends.
@@ -273,7 +276,7 @@ def publish_batch(targets: Sequence[tuple[str, bool]], *, durable: bool) -> Flow
     """
     published = 0
     try:
-        if durable:
+        if syncs_data(durable):
             yield SyncFiles()
         for index, (target, if_absent) in enumerate(targets):
             yield OfMember(index, LinkAs(target) if if_absent else RenameTo(target))
@@ -288,7 +291,7 @@ def publish_batch(targets: Sequence[tuple[str, bool]], *, durable: bool) -> Flow
         if if_absent:
             yield from _tidy(OfMember(index, RemoveStaged()))
     yield from _tidy(RemoveLocks())
-    if durable:
+    if syncs_names(durable):
         yield from _sync_name(SyncFolders(), f"a batch of {len(targets)}")
 
 
