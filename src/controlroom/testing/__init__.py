@@ -10,6 +10,7 @@ from controlroom.testing.faults import FaultPlan, SimulatedCrash
 
 if TYPE_CHECKING:
     from controlroom.testing.commits import CommitProxy
+    from controlroom.testing.http_proxy import HttpProxy
     from controlroom.testing.stores import MemoryStore
     from controlroom.testing.stores_async import AsyncMemoryStore
     from controlroom.testing.transports import FlakyTransport
@@ -19,6 +20,7 @@ __all__ = [
     "CommitProxy",
     "FaultPlan",
     "FlakyTransport",
+    "HttpProxy",
     "ManualClock",
     "MemoryStore",
     "SimulatedCrash",
@@ -30,6 +32,7 @@ _HOMES = {
     "AsyncMemoryStore": "stores_async",
     "CommitProxy": "commits",
     "FlakyTransport": "transports",
+    "HttpProxy": "http_proxy",
     "MemoryStore": "stores",
 }
 
