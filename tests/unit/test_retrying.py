@@ -1066,3 +1066,29 @@ def test_a_failure_leaves_no_cycle_that_keeps_bodies_in_memory_until_the_collect
         assert len(refs) == (attempts if kind is APIConnectionError else 1)
     finally:
         gc.enable()
+
+
+def test_a_series_may_begin_with_a_try_that_somebody_else_made(time_) -> None:
+    # That one is the first of its attempts, and its time counts; the deadline that it met is no reason to call it not begun.
+    first, policy = refused("first"), RetryPolicy(attempts=3, backoff=Backoff(initial_s=1.0, jitter="none"))
+    outcomes = iter([refused("second"), "done"])
+
+    def attempt() -> str:
+        outcome = next(outcomes)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    async def attempt_async() -> str:
+        return attempt()
+
+    assert policy.resumed(attempt, failed=first, began_at_s=clock.monotonic_s()) == "done"
+    assert time_.sleeps == [1.0, 2.0]
+    outcomes = iter(["done"])
+    assert asyncio.run(policy.aresumed(attempt_async, failed=first, began_at_s=clock.monotonic_s())) == "done"
+    with deadline(5):
+        time_.advance(6)
+        with pytest.raises(type(first)) as caught:
+            policy.resumed(attempt, failed=first, began_at_s=clock.monotonic_s() - 6)
+    assert caught.value is first
+    assert [attempt.number for attempt in first.attempts] == [1]

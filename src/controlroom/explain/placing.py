@@ -127,6 +127,7 @@ _PLACES: Final[dict[str, Callable[[RunStory, Facts], Node]]] = {
     "file_skipped": _file,
     "file_finished": _file,
     "file_left_alone": _file,
+    "file_unsettled": _file,
     "file_abandoned": _file,
     "file_vanished": _file,
     "record_rejected": _rejects,

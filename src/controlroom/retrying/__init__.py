@@ -164,6 +164,24 @@ class RetryPolicy:
         result = _repeated(series, partial(fn, *args, **kwargs))
         return series.ended(_synchronous(result, fn)) if series.error is None else series.surrender(series.error)
 
+    def resumed(self, fn: Callable[[], T], /, *, failed: BaseException, began_at_s: float) -> T:
+        """Go on where a first try, made without this policy, has *failed*: as `call` would from there.
+
+        For what is called so often that a policy round each call would cost more than the calls themselves.
+
+        Args:
+            fn: Makes the next try.
+            failed: What the first one raised.
+            began_at_s: When that began, in seconds of `controlroom.clock.monotonic_s`.
+        """
+        series = Series(self, fn, current_deadline(), began_at_s, failed)
+        result = _repeated(series, fn)
+        return series.ended(result) if series.error is None else series.surrender(series.error)
+
+    async def aresumed(self, fn: Callable[[], Awaitable[T]], /, *, failed: BaseException, began_at_s: float) -> T:
+        """Go on where a first try, made without this policy, has *failed*; see `resumed`."""
+        return await _repeated_async(Series(self, fn, current_deadline(), began_at_s, failed), fn)
+
     def _begun(self, fn: Callable[..., Any]) -> tuple[Deadline | None, float]:
         """Return the deadline for all tries, and the present instant: what the judgement of a failure starts from."""
         deadline = current_deadline()
@@ -180,19 +198,7 @@ class RetryPolicy:
         except BaseException as error:  # noqa: BLE001 - the policy judges it
             series = Series(self, fn, deadline, began_at_s, error)
 
-        async def again() -> T:
-            series.fail_first()
-            return await fn(*args, **kwargs)
-
-        result: T = await AsyncRetrying(
-            sleep=series.asleep,
-            stop=series.is_over,
-            wait=series.wait_s,
-            retry=_failed,
-            before=None,  # type: ignore[arg-type]  # asked for a hook, it awaits one before every try
-            retry_error_callback=series.end,
-        )(again)
-        return series.ended(result) if series.error is None else series.surrender(series.error)
+        return await _repeated_async(series, partial(fn, *args, **kwargs))
 
     def __call__(self, fn: Callable[P, T], /) -> Callable[P, T]:
         """Return *fn*, synchronous or asynchronous, with every call of it under this policy.
@@ -227,6 +233,22 @@ def _repeated(series: Series, attempt: Callable[[], T]) -> T:
         retry=_failed,
         retry_error_callback=series.end,
     )(again)
+
+
+async def _repeated_async(series: Series, attempt: Callable[[], Awaitable[T]]) -> T:
+    async def again() -> T:
+        series.fail_first()
+        return await attempt()
+
+    result: T = await AsyncRetrying(
+        sleep=series.asleep,
+        stop=series.is_over,
+        wait=series.wait_s,
+        retry=_failed,
+        before=None,  # type: ignore[arg-type]  # asked for a hook, it awaits one before every try
+        retry_error_callback=series.end,
+    )(again)
+    return series.ended(result) if series.error is None else series.surrender(series.error)
 
 
 def _both(

@@ -14,12 +14,13 @@ from typing import Any, Literal, overload
 
 from controlroom.errors import ConfigError, DataError
 from controlroom.logs import get_logger
+from controlroom.policy.durability import Durability, durability
 from controlroom.policy.flow import drive
-from controlroom.policy.publication import discard, publish, stage
+from controlroom.policy.publication import discard, publish, put, stage
 from controlroom.storage.files import AtomicBinaryFile, AtomicTextFile
 from controlroom.storage.paths import StrPath, real_target
 from controlroom.storage.publisher import FilePublisher
-from controlroom.storage.sources import Octets
+from controlroom.storage.sources import Octets, chunks_of
 
 __all__ = ["atomic_writer", "encoded", "encoded_json", "write_bytes", "write_json", "write_text"]
 
@@ -33,7 +34,7 @@ def atomic_writer(
     path: StrPath,
     mode: Literal["w", "wt"] = "w",
     overwrite: bool = True,  # noqa: FBT001, FBT002 - the position is part of the contract
-    durable: bool = True,  # noqa: FBT001, FBT002 - as above
+    durable: bool | Durability = True,  # noqa: FBT001, FBT002 - as above
     encoding: str = "utf-8",
     permissions: int | None = None,
 ) -> AbstractContextManager[AtomicTextFile]: ...
@@ -44,7 +45,7 @@ def atomic_writer(
     path: StrPath,
     mode: Literal["wb"],
     overwrite: bool = True,  # noqa: FBT001, FBT002 - as above
-    durable: bool = True,  # noqa: FBT001, FBT002 - as above
+    durable: bool | Durability = True,  # noqa: FBT001, FBT002 - as above
     encoding: str = "utf-8",
     permissions: int | None = None,
 ) -> AbstractContextManager[AtomicBinaryFile]: ...
@@ -55,7 +56,7 @@ def atomic_writer(
     path: StrPath,
     mode: str,
     overwrite: bool = True,  # noqa: FBT001, FBT002 - as above
-    durable: bool = True,  # noqa: FBT001, FBT002 - as above
+    durable: bool | Durability = True,  # noqa: FBT001, FBT002 - as above
     encoding: str = "utf-8",
     permissions: int | None = None,
 ) -> AbstractContextManager[AtomicTextFile | AtomicBinaryFile]: ...
@@ -65,7 +66,7 @@ def atomic_writer(  # noqa: PLR0917 - as above
     path: StrPath,
     mode: str = "w",
     overwrite: bool = True,  # noqa: FBT001, FBT002 - as above
-    durable: bool = True,  # noqa: FBT001, FBT002 - as above
+    durable: bool | Durability = True,  # noqa: FBT001, FBT002 - as above
     encoding: str = "utf-8",
     permissions: int | None = None,
 ) -> AbstractContextManager[AtomicTextFile | AtomicBinaryFile]:
@@ -78,6 +79,8 @@ def atomic_writer(  # noqa: PLR0917 - as above
         overwrite: Whether an existing target is replaced. If not, being first is decided by link(2), without a race.
         durable: Whether data and name are on the disk when the block has ended. Without, a power cut may take the
             write back, or on some filesystems leave an empty file; a killed process still leaves nothing half done.
+            "file" waits for the data but not for the name: a power cut leaves the old content or the whole new one. True
+            is "file_and_folder", False is "none"; see `Durability`.
         encoding: Of text.
         permissions: Exact mode bits. None keeps those of a replaced file and obeys the umask for a new one.
 
@@ -94,7 +97,7 @@ def atomic_writer(  # noqa: PLR0917 - as above
         FileOperationError: Anything else that the operating system says. After each of these the target is as it was,
             and no staged file is left.
         PublicationInDoubtError: The new content is visible, but syncing its folder failed: a power cut may undo it.
-        ConfigError: *mode*, *encoding* or *permissions* are not possible.
+        ConfigError: *mode*, *durable*, *encoding* or *permissions* are not possible.
 
     Guarantees:
         Whatever leaves the block as an exception (KeyboardInterrupt, cancellation and GeneratorExit too) leaves the
@@ -108,15 +111,16 @@ def atomic_writer(  # noqa: PLR0917 - as above
     if mode not in _MODES:
         message = f"mode={mode!r} is not possible: whole files are written, with 'w' or 'wb'. Nothing was touched."
         raise ConfigError(message)
+    level = durability(durable)
     publisher = FilePublisher(
         os.fsdecode(path), lambda: real_target(path), overwrite=overwrite, permissions=permissions
     )
-    return _writing(publisher, None if mode == "wb" else encoding, overwrite=overwrite, durable=durable)
+    return _writing(publisher, None if mode == "wb" else encoding, overwrite=overwrite, durable=level)
 
 
 @contextmanager
 def _writing(
-    publisher: FilePublisher, encoding: str | None, *, overwrite: bool, durable: bool
+    publisher: FilePublisher, encoding: str | None, *, overwrite: bool, durable: Durability
 ) -> Iterator[AtomicTextFile | AtomicBinaryFile]:
     with publisher:
         drive(stage(), publisher.perform)
@@ -133,7 +137,7 @@ def _writing(
             drive(discard(), publisher.perform)
             return
         drive(publish(publisher.ref, if_absent=not overwrite, durable=durable), publisher.perform)
-    _log.debug("file_published", ref=publisher.ref, size_bytes=publisher.size_bytes)
+    _log.debug("file_published", ref=publisher.ref, size_bytes=publisher.size_bytes, durability=durable)
 
 
 def write_bytes(
@@ -141,12 +145,17 @@ def write_bytes(
     data: Octets,
     *,
     overwrite: bool = True,
-    durable: bool = True,
+    durable: bool | Durability = True,
     permissions: int | None = None,
 ) -> None:
     """Write *data* to *path* as one piece; arguments, errors and guarantees are those of `atomic_writer`."""
-    with atomic_writer(path, "wb", overwrite, durable, permissions=permissions) as file:
-        file.write(data)
+    level = durability(durable)
+    chunks = chunks_of(memoryview(data))
+    with FilePublisher(
+        os.fsdecode(path), lambda: real_target(path), chunks=chunks, overwrite=overwrite, permissions=permissions
+    ) as publisher:
+        drive(put(publisher.ref, if_absent=not overwrite, durable=level), publisher.perform)
+        _log.debug("file_published", ref=publisher.ref, size_bytes=publisher.size_bytes, durability=level)
 
 
 def write_text(
@@ -154,7 +163,7 @@ def write_text(
     text: str,
     *,
     overwrite: bool = True,
-    durable: bool = True,
+    durable: bool | Durability = True,
     encoding: str = "utf-8",
     permissions: int | None = None,
 ) -> None:
@@ -171,7 +180,7 @@ def write_json(
     value: Any,
     *,
     overwrite: bool = True,
-    durable: bool = True,
+    durable: bool | Durability = True,
     permissions: int | None = None,
     indent: int | None = None,
 ) -> None:

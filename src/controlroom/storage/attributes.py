@@ -23,7 +23,7 @@ _UNSUPPORTED = {errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 _NOT_KEPT = (_OURS, "security.", "trusted.")
 
 
-def keep_attributes(fd: int, replaced: os.stat_result, path: Path) -> None:
+def keep_attributes(fd: int, replaced: os.stat_result, path: str | Path) -> None:
     """Give *fd* the owner, mode and extended attributes (POSIX ACLs are among them) of what it will replace.
 
     Args:
@@ -44,13 +44,15 @@ def keep_attributes(fd: int, replaced: os.stat_result, path: Path) -> None:
                 " target is as it was, and nothing is left behind. Write as its owner, or remove it first."
             )
             raise StorageAccessError(message, ref=str(path)) from error
-    os.fchmod(fd, stat.S_IMODE(replaced.st_mode))  # after chown(2), which clears set-user-ID
+        mine = os.fstat(fd)  # chown(2) clears set-user-ID
+    if stat.S_IMODE(mine.st_mode) != stat.S_IMODE(replaced.st_mode):
+        os.fchmod(fd, stat.S_IMODE(replaced.st_mode))
     for name in _names(path):
         if not name.startswith(_NOT_KEPT):
             os.setxattr(fd, name, os.getxattr(path, name, follow_symlinks=False))
 
 
-def _names(path: Path) -> list[str]:
+def _names(path: str | Path) -> list[str]:
     if not hasattr(os, "listxattr"):  # Python has it on Linux only
         return []
     try:

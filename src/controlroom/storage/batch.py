@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from controlroom.errors import ConfigError
 from controlroom.logs import get_logger
+from controlroom.policy.durability import Durability, durability
 from controlroom.policy.flow import drive
 from controlroom.policy.publication import (
     OfMember,
@@ -27,6 +28,7 @@ from controlroom.policy.publication import (
 )
 from controlroom.storage.atomic import encoded, encoded_json
 from controlroom.storage.classify import TARGET_KEPT, translating
+from controlroom.storage.descriptors import let_go
 from controlroom.storage.paths import StrPath, is_staged_name, real_target, staged_name
 from controlroom.storage.publisher import FilePublisher
 from controlroom.storage.sources import Octets, chunks_of
@@ -42,11 +44,11 @@ _PRIVATE = 0o600
 
 
 @contextmanager
-def atomic_batch(*, durable: bool = True) -> Iterator[AtomicBatch]:
+def atomic_batch(*, durable: bool | Durability = True) -> Iterator[AtomicBatch]:
     """Write many files and wait for the disk once: all of them visible and durable when the block ends.
 
     Args:
-        durable: As in `atomic_writer`.
+        durable: As in `atomic_writer`; True is "batch".
 
     Yields:
         A batch, whose ``write_bytes``, ``write_text`` and ``write_json`` stage files.
@@ -55,6 +57,7 @@ def atomic_batch(*, durable: bool = True) -> Iterator[AtomicBatch]:
         FileOperationError: As `atomic_writer` does. An error while names appear leaves those that did: a note of the
             error says which.
         PublicationInDoubtError: All are visible, but syncing a folder failed: a power cut may undo some.
+        ConfigError: *durable* is no level.
 
     Guarantees:
         An exception in the block leaves every target as it was and no staged file. Each file is whole at every moment. No
@@ -63,15 +66,16 @@ def atomic_batch(*, durable: bool = True) -> Iterator[AtomicBatch]:
         Not promised: that all names appear at one moment. A crash while they do leaves some targets new and some old,
         each whole.
     """
+    level = durability(durable, of_many=True)
     with AtomicBatch() as batch:
         try:
             yield batch
         except BaseException:
             drive(discard_batch(len(batch)), batch.perform)
             raise
-        drive(publish_batch(batch.targets, durable=durable), batch.perform)
+        drive(publish_batch(batch.targets, durable=level), batch.perform)
     for member in batch.members:
-        _log.debug("file_published", ref=member.ref, size_bytes=member.size_bytes)
+        _log.debug("file_published", ref=member.ref, size_bytes=member.size_bytes, durability=level)
 
 
 class AtomicBatch:
@@ -207,7 +211,7 @@ class _SharedFolder:
         """Let go of the folder and of the lock."""
         if self._lock_fd >= 0:
             fd, self._lock_fd = self._lock_fd, -1
-            os.close(fd)
+            let_go(fd)
         self.folder.close()
 
 
@@ -231,7 +235,7 @@ class _Member(FilePublisher):
             try:
                 full_sync(fd)
             finally:
-                os.close(fd)
+                let_go(fd)
 
     def _open_folder(self, path: Path) -> Folder:
         self._shared = self._batch.shared(path)

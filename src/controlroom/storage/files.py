@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 from controlroom.errors import ConfigError, ObjectChangedError
 from controlroom.storage.classify import TARGET_KEPT, translating
+from controlroom.storage.descriptors import let_go
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
@@ -195,8 +196,7 @@ class UnchangedFile(io.RawIOBase):
         """Close the descriptor."""
         if not self.closed:
             super().close()
-            with translating(self.name, "closing"):
-                os.close(self._fd)
+            let_go(self._fd)
 
     def _verify(self, *, at_end: bool) -> None:
         then, now = self.opened, os.fstat(self._fd)
@@ -220,7 +220,7 @@ def open_regular(path: Path, ref: str) -> UnchangedFile:
     try:
         opened = os.fstat(fd)
     except BaseException:
-        os.close(fd)
+        let_go(fd)
         raise
     file = UnchangedFile(fd, ref, opened)
     if not stat.S_ISREG(file.opened.st_mode):

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Self
 
+from controlroom.policy.durability import Durability
 from controlroom.policy.flow import drive
 from controlroom.policy.publication import discard, move, publish, put, stage
 from controlroom.storage.files import ObjectReader, ObjectSink, ObjectWriter
@@ -43,7 +44,7 @@ class LocalStore:
         and made again within one such tick.
     """
 
-    def __init__(self, root: StrPath, *, durable: bool = True, create: bool = True) -> None:
+    def __init__(self, root: StrPath, *, durable: bool | Durability = True, create: bool = True) -> None:
         self._objects = LocalObjects(root, durable=durable, create=create)
 
     @property
@@ -143,6 +144,22 @@ class LocalStore:
     def exists(self, key: str) -> bool:
         """Tell whether there is an object *key*."""
         return self._objects.exists(key)
+
+    def is_settled(self, key: str, quiet_s: float = 2.0) -> bool:
+        """Tell whether nobody is writing the file of *key* any more. An inbox takes no file before.
+
+        Args:
+            key: Its name.
+            quiet_s: Where the kernel cannot tell: for how long the file must have stayed unchanged.
+
+        Guarantees:
+            On Linux, on a local filesystem, for files of this user or as root: no process of this machine has it open for
+            writing (a lease of fcntl(2)). What a store publishes is whole at every moment and needs no asking.
+
+            Not promised: that a writer who closes a file in between will not open it again; what other machines write over
+            NFS or SMB. Let those write under another name, or elsewhere, and rename.
+        """
+        return self._objects.is_settled(key, quiet_s)
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Yield every object whose key begins with *prefix*, which is a text and no folder.

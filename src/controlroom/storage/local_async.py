@@ -8,6 +8,7 @@ from functools import partial
 from itertools import islice
 from typing import Any, Self
 
+from controlroom.policy.durability import Durability
 from controlroom.policy.flow import drive, drive_async
 from controlroom.policy.publication import CopyChunk, Step, discard, move, publish, put, stage
 from controlroom.storage.files import ObjectSink, ObjectWriter
@@ -42,7 +43,7 @@ class AsyncLocalStore:
         raises then: the key holds the old object or the whole new one, and no staged file is left.
     """
 
-    def __init__(self, root: StrPath, *, durable: bool = True, create: bool = True) -> None:
+    def __init__(self, root: StrPath, *, durable: bool | Durability = True, create: bool = True) -> None:
         self._objects = LocalObjects(root, durable=durable, create=create)
 
     @property
@@ -139,6 +140,13 @@ class AsyncLocalStore:
     async def exists(self, key: str) -> bool:
         """Tell whether there is an object *key*."""
         return await in_thread(self._objects.exists, key)
+
+    async def is_settled(self, key: str, quiet_s: float = 2.0) -> bool:
+        """Tell whether nobody is writing the file of *key* any more. An inbox takes no file before.
+
+        See `LocalStore.is_settled`.
+        """
+        return await in_thread(self._objects.is_settled, key, quiet_s)
 
     async def list(self, prefix: str = "") -> AsyncIterator[ObjectInfo]:
         """Yield every object whose key begins with *prefix*, which is a text and no folder.

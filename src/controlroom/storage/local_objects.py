@@ -12,6 +12,7 @@ from typing import Self
 
 from controlroom.errors import PublicationInDoubtError
 from controlroom.logs import get_logger
+from controlroom.policy.durability import Durability, durability, syncs_names
 from controlroom.storage.attributes import check_metadata, read_metadata
 from controlroom.storage.classify import translating
 from controlroom.storage.conditions import check_limit, not_found, require_match, require_one_condition, require_time
@@ -22,6 +23,7 @@ from controlroom.storage.object_publisher import ObjectPublisher
 from controlroom.storage.objects import ObjectInfo, Receipt
 from controlroom.storage.paths import KeyRoot, StrPath, check_key, check_prefix
 from controlroom.storage.publisher import etag_of
+from controlroom.storage.settled import check_quiet, is_settled, published
 from controlroom.storage.sources import Octets, chunks_of
 from controlroom.storage.staging import Folder, make_folders
 
@@ -35,16 +37,17 @@ class LocalObjects:
 
     Args:
         root: The folder.
-        durable: Whether to sync.
+        durable: What to wait for.
         create: Whether to make *root*, if there is none.
     """
 
-    def __init__(self, root: StrPath, *, durable: bool, create: bool) -> None:
+    def __init__(self, root: StrPath, *, durable: bool | Durability, create: bool) -> None:
         self.root: KeyRoot = KeyRoot(root)
-        self.durable = durable
+        self.durable: Durability = durability(durable)
+        self._syncs_names = syncs_names(self.durable)
         with translating(str(self.root.path), "opening the store"):
             if create:
-                make_folders(Path(self.root.path.anchor), self.root.path, durable=durable)
+                make_folders(Path(self.root.path.anchor), self.root.path, durable=self._syncs_names)
             with os.scandir(self.root.path):  # it is there, a folder, and readable: said now, not at the first object
                 pass
 
@@ -113,8 +116,10 @@ class LocalObjects:
     def receipt(self, key: str, performed: ObjectPublisher | ObjectMover, etag: str) -> Receipt:
         """Prove a publication, and tell the log."""
         ref = (self.root.path / key).as_uri()
-        _log.debug("file_published", ref=ref, size_bytes=performed.size_bytes, sha256=performed.sha256)
-        return Receipt(ref, performed.size_bytes, performed.sha256, etag)
+        sha256 = performed.sha256
+        published(etag)
+        _log.debug("file_published", ref=ref, size_bytes=performed.size_bytes, sha256=sha256, durability=self.durable)
+        return Receipt(ref, performed.size_bytes, sha256, etag, durability=self.durable)
 
     def open(self, key: str) -> ObjectReader:
         """Open *key* for watched reading."""
@@ -153,6 +158,16 @@ class LocalObjects:
         with translating(self.ref(key), "looking it up"):
             return _regular(path) is not None
 
+    def is_settled(self, key: str, quiet_s: float) -> bool:
+        """Tell whether nobody is writing *key*; also where it is gone."""
+        check_quiet(quiet_s)
+        path = self.root.content(key)
+        with translating(self.ref(key), "asking whether somebody writes it"):
+            try:
+                return is_settled(path, quiet_s)
+            except (FileNotFoundError, NotADirectoryError):
+                return True
+
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """Yield what begins with *prefix*."""
         return listed(self.root, check_prefix(prefix))
@@ -170,7 +185,7 @@ class LocalObjects:
                 return
             with folder:
                 removed = self._unlink(folder, path.name, if_match, self.ref(key))
-                if removed and self.durable:
+                if removed and self._syncs_names:
                     self._sync_removal(folder, self.ref(key))
 
     def _unlink(self, folder: Folder, name: str, if_match: str | None, ref: str) -> bool:
@@ -194,7 +209,7 @@ class LocalObjects:
             raise PublicationInDoubtError(message, ref=ref) from error
 
     def _open_folder(self, path: Path) -> Folder:
-        make_folders(self.root.path, path, durable=self.durable)
+        make_folders(self.root.path, path, durable=self._syncs_names)
         return Folder(path)
 
     def _described(self, key: str, found: os.stat_result, target: Path | int) -> ObjectInfo:

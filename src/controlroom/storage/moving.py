@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from threading import RLock
 from typing import Any, Self
@@ -28,6 +29,7 @@ from controlroom.storage.conditions import require_match, require_time, taken
 from controlroom.storage.files import UnchangedFile, open_regular
 from controlroom.storage.object_publisher import ObjectPublisher
 from controlroom.storage.publisher import etag_of
+from controlroom.storage.sharing import patiently
 from controlroom.storage.staging import Folder
 
 __all__ = ["MovePlan", "ObjectMover"]
@@ -154,7 +156,14 @@ class ObjectMover:
         if target != self._name and self._is_second_link(present):
             os.unlink(self._name.name, dir_fd=self._from.fd)  # rename(2) does nothing between two links of one file
             return
-        os.rename(self._name.name, target.name, src_dir_fd=self._from.fd, dst_dir_fd=self._to.fd)
+        try:
+            patiently(
+                partial(os.rename, self._name.name, target.name, src_dir_fd=self._from.fd, dst_dir_fd=self._to.fd)
+            )
+        except FileNotFoundError:
+            # On NFS a reply may be lost and the request sent again: it finds nothing to rename, since that is done.
+            if not self._is_ours(self._to.look(target.name)):
+                raise
 
     def _link(self, target: Path) -> None:
         try:
@@ -165,7 +174,19 @@ class ObjectMover:
             # Two links of one file are a move that was cut short: it is ended, not refused.
             if target == self._name or not self._is_second_link(self._to.look(target.name)):
                 raise taken(self._plan.target_ref) from None
-        os.unlink(self._name.name, dir_fd=self._from.fd)
+        try:
+            os.unlink(self._name.name, dir_fd=self._from.fd)
+        except FileNotFoundError:
+            # Folders cannot be locked on NFS. Whoever removes the old name has moved the object; whoever finds it gone was
+            # slower, or has removed it himself and did not hear so: then the new name is the only one left.
+            present = self._to.look(target.name)
+            if self._is_ours(present) and present is not None and present.st_nlink == 1:
+                return
+            self._to.remove(target.name)
+            raise
+
+    def _is_ours(self, present: os.stat_result | None) -> bool:
+        return present is not None and self._file is not None and os.path.samestat(present, self._file.opened)
 
     def _is_second_link(self, present: os.stat_result | None) -> bool:
         source = self._from.look(self._name.name)

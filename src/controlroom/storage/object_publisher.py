@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from controlroom.storage.attributes import write_metadata
+from controlroom.storage.classify import translating
 from controlroom.storage.conditions import require_match
+from controlroom.storage.hashing import FileDigest
 from controlroom.storage.publisher import FilePublisher, etag_of
 from controlroom.storage.sources import Octets
 from controlroom.storage.staging import Folder
@@ -41,15 +42,25 @@ class ObjectPublisher(FilePublisher):
         super().__init__(ref, locate, chunks=chunks, overwrite=overwrite)
         self._make_folder = open_folder
         self._held = held or {}
-        self._digest = hashlib.sha256()
+        self._digest = FileDigest()
 
     @property
     def sha256(self) -> str:
-        """Of what was appended so far, in hexadecimal."""
-        return self._digest.hexdigest()
+        """Of all that was appended, in hexadecimal.
+
+        Raises:
+            FileOperationError: It cannot be read again.
+        """
+        with translating(self.ref, "hashing what was written", "The new content may be visible."):
+            return self._digest.hexdigest()
+
+    def close(self) -> None:
+        """Let go of descriptors, locks, the source and the thread that hashes."""
+        self._digest.close()
+        super().close()
 
     def _appended(self, octets: memoryview) -> None:
-        self._digest.update(octets)
+        self._digest.appended(octets, self._fd)
 
     def _open_folder(self, path: Path) -> Folder:
         return self._make_folder(path)

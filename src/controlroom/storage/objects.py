@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from controlroom.policy.durability import Durability
+
 __all__ = ["ObjectInfo", "Receipt"]
 
 
@@ -39,9 +41,11 @@ class Receipt:
     Attributes:
         ref: The URL of the object.
         size_bytes: Its length.
-        sha256: Of the bytes that were published, 64 hexadecimal digits.
+        sha256: Of the bytes that were published, 64 hexadecimal digits. Empty where a server copied an object by itself
+            whose SHA-256 nobody had recorded.
         etag: As `ObjectInfo.etag`, of exactly this content.
         version: As `ObjectInfo.version`.
+        durability: What was waited for on a local disk; None where the store decides.
     """
 
     ref: str
@@ -49,3 +53,4 @@ class Receipt:
     sha256: str
     etag: str
     version: str | None = None
+    durability: Durability | None = None

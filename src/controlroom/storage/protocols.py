@@ -99,7 +99,8 @@ class ObjectStore(Protocol):
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Yield every object whose key begins with *prefix*, which is a text and no folder.
 
-        In the order of their UTF-8 bytes. What appears or vanishes meanwhile may be yielded or not.
+        In the order of their UTF-8 bytes; in S3, in the order in which the server lists, which is that one on AWS. What
+        appears or vanishes meanwhile may be yielded or not.
         """
 
     def copy(self, src: str, dst: str, *, if_absent: bool = False) -> Receipt:

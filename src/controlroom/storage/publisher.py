@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from threading import RLock
 from typing import Any, Self
@@ -30,7 +31,9 @@ from controlroom.policy.publication import (
 from controlroom.storage.attributes import keep_attributes
 from controlroom.storage.classify import TARGET_KEPT, translating
 from controlroom.storage.conditions import require_time, taken
+from controlroom.storage.descriptors import flush, let_go
 from controlroom.storage.files import StagedFile
+from controlroom.storage.sharing import patiently
 from controlroom.storage.sources import Octets
 from controlroom.storage.staging import Folder, full_sync, new_staged_name
 
@@ -136,7 +139,7 @@ class FilePublisher:
     def _close_staged(self) -> None:
         if self._fd >= 0:
             fd, self._fd = self._fd, -1
-            os.close(fd)
+            let_go(fd)
 
     def _close_folder(self) -> None:
         if self._folder is not None:
@@ -232,6 +235,8 @@ class FilePublisher:
         return Folder(path)
 
     def _create(self, mode: int) -> None:
+        if not self._overwrite:
+            self._fd = self.folder.open_nameless(mode)
         while self._fd < 0:
             self._staged = new_staged_name()  # known before it is there: undoing needs nothing else
             self._fd = self.folder.open_locked(self._staged, mode)
@@ -254,9 +259,10 @@ class FilePublisher:
             self._file.close()
         replaced = self.folder.look(self._name) or self._replaced
         if replaced is not None and stat.S_ISREG(replaced.st_mode):
-            keep_attributes(self._fd, replaced, self.folder.path / self._name)
+            keep_attributes(self._fd, replaced, os.path.join(self.folder.path, self._name))  # noqa: PTH118 - a Path costs ten times that
         if self._permissions is not None:
             os.fchmod(self._fd, self._permissions)
+        flush(self._fd)
         self.size_bytes = os.fstat(self._fd).st_size
 
     def _rename(self, if_match: str | None) -> str:
@@ -264,19 +270,19 @@ class FilePublisher:
             message = "only stores compare before they rename"
             raise TypeError(message)
         fd = self.folder.fd
-        os.rename(self._staged, self._name, src_dir_fd=fd, dst_dir_fd=fd)
+        patiently(partial(os.rename, self._staged, self._name, src_dir_fd=fd, dst_dir_fd=fd))
         return self._etag()
 
     def _etag(self) -> str:
         return etag_of(os.fstat(self._fd)) if self._fd >= 0 else ""
 
     def _link(self) -> str:
-        fd = self.folder.fd
         try:
-            os.link(self._staged, self._name, src_dir_fd=fd, dst_dir_fd=fd, follow_symlinks=False)
+            self.folder.link(self._staged, self._name, self._fd)
         except FileExistsError:
             # link(2): on NFS the reply may be lost though the link was made; then there are two names of our file.
-            staged, present = self.folder.look(self._staged), self.folder.look(self._name)
+            staged = self.folder.look(self._staged) if self._staged else os.fstat(self._fd)
+            present = self.folder.look(self._name)
             if staged is None or present is None or not os.path.samestat(staged, present):
                 raise taken(self.ref) from None
         return self._etag()

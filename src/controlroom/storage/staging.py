@@ -19,11 +19,15 @@ from typing import Self
 from controlroom import clock
 from controlroom.errors import FileOperationError, StorageUnavailableError
 from controlroom.storage.classify import translating
+from controlroom.storage.descriptors import let_go
 from controlroom.storage.paths import is_staged_name, staged_name
 
 __all__ = ["Folder", "full_sync", "make_folders", "new_staged_name"]
 
 _NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EBADF}  # EBADF: NFS, for a folder
+# Filesystems without nameless files (NFS, overlay before 6.3), and kernels that take O_TMPFILE for O_DIRECTORY.
+_NO_NAMELESS = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT, errno.ENOSYS}
+_NAMELESS = "/proc/self/fd/{}"
 _FREE_TO_SWEEP = 256  # a folder with no more entries than this is swept at every write
 _LONGEST_LOCK_WAIT_S = 30.0  # locks are held while one name changes: whoever holds one so long is stopped or dead
 _FIRST_LOOK_AGAIN_S = 0.0005
@@ -87,7 +91,7 @@ class Folder:
         """Let go of the folder, and of its lock."""
         if self.fd >= 0:
             fd, self.fd = self.fd, -1
-            os.close(fd)
+            let_go(fd)
 
     def __enter__(self) -> Self:
         return self
@@ -119,11 +123,43 @@ class Folder:
             if _try_lock(fd) and os.fstat(fd).st_nlink:
                 return fd
         except BaseException:
-            os.close(fd)
+            let_go(fd)
+            with suppress(OSError):  # or the next writer here sweeps it
+                self.remove(name)
             raise
-        os.close(fd)
+        let_go(fd)
         self.remove(name)
         return -1
+
+    def open_nameless(self, mode: int) -> int:
+        """Create a file without a name, which the kernel forgets with its last descriptor; -1 where there is no such thing.
+
+        For `link`: a name that is taken cannot be replaced by a link, so that it is of use for new files only.
+        """
+        if not hasattr(os, "O_TMPFILE"):
+            return -1
+        try:
+            fd = os.open(".", os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, mode, dir_fd=self.fd)
+        except OSError as error:
+            if error.errno in _NO_NAMELESS:
+                return -1
+            raise
+        if Path(_NAMELESS.format(fd)).exists():
+            return fd
+        let_go(fd)  # without /proc only root could name it
+        return -1
+
+    def link(self, staged: str, name: str, fd: int) -> None:
+        """Give the file *staged*, or the nameless one open as *fd*, the name *name*.
+
+        Raises:
+            FileExistsError: It is taken.
+        """
+        if staged:
+            os.link(staged, name, src_dir_fd=self.fd, dst_dir_fd=self.fd, follow_symlinks=False)
+        else:
+            # open(2), O_TMPFILE. With a src_dir_fd, or Python would call link(2), which does not follow the symbolic link.
+            os.link(_NAMELESS.format(fd), name, src_dir_fd=self.fd, dst_dir_fd=self.fd, follow_symlinks=True)
 
     def open_new(self, name: str, mode: int) -> int:
         """Create *name*, which must be free, for reading and writing."""
@@ -171,7 +207,7 @@ class Folder:
                     self.remove(name)
         finally:
             if fd is not None:
-                os.close(fd)
+                let_go(fd)
 
     def _is_orphan(self, fd: int) -> bool:
         try:

@@ -540,4 +540,40 @@ def test_the_file_is_published_in_the_log(tmp_path: Path, monkeypatch: pytest.Mo
     with atomic_writer(tmp_path / "t") as f:
         f.discard()
 
-    assert events == [("file_published", {"ref": str(tmp_path / "t"), "size_bytes": 3})]
+    assert events == [
+        ("file_published", {"ref": str(tmp_path / "t"), "size_bytes": 3, "durability": "file_and_folder"})
+    ]
+
+
+def test_pyarrow_writes_through_it(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed: its writer is not tried")
+    csv_of = pytest.importorskip("pyarrow.csv")
+    with atomic_writer(tmp_path / "t.csv", "wb") as f:
+        csv_of.write_csv(pyarrow.table({"a": [1, 2]}), f)
+
+    assert (tmp_path / "t.csv").read_bytes() == b'"a"\n1\n2\n'
+
+
+def test_data_alone_is_waited_for_where_that_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[bool] = []
+    fsync = os.fsync
+
+    def watched(fd: int) -> None:
+        synced.append(stat.S_ISDIR(os.fstat(fd).st_mode))
+        fsync(fd)
+
+    monkeypatch.setattr(os, "fsync", watched)
+
+    for durable, expected in (("none", []), ("file", [False]), ("file_and_folder", [False, True])):
+        synced.clear()
+        write_text(tmp_path / "t", "new", durable=durable)  # type: ignore[arg-type]  # one of the levels
+        assert synced == expected
+
+
+def test_a_level_of_many_files_is_refused_for_one(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="atomic_batch"):
+        write_text(tmp_path / "t", "new", durable="batch")
+    with pytest.raises(ConfigError, match="is no level"):
+        atomic_writer(tmp_path / "t", durable="full")  # type: ignore[call-overload]  # which is the point
+
+    assert contents(tmp_path) == {}

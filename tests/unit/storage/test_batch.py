@@ -271,5 +271,5 @@ def test_each_file_of_a_batch_is_published_in_the_log(tmp_path: Path, monkeypatc
     with atomic_batch() as together:
         together.write_bytes(tmp_path / "a", b"123")
 
-    assert events == [("file_published", {"ref": str(tmp_path / "a"), "size_bytes": 3})]
+    assert events == [("file_published", {"ref": str(tmp_path / "a"), "size_bytes": 3, "durability": "batch"})]
     assert staged_in(tmp_path) == []

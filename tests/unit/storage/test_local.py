@@ -270,6 +270,6 @@ def test_each_publication_is_in_the_log(store: LocalStore, monkeypatch: pytest.M
 
     receipt = store.publish("a", b"123")
 
-    facts = {"ref": receipt.ref, "size_bytes": 3, "sha256": receipt.sha256}
+    facts = {"ref": receipt.ref, "size_bytes": 3, "sha256": receipt.sha256, "durability": "file_and_folder"}
     assert events == [("file_published", facts)]
     assert staged_in(Path(store._objects.root.path)) == []

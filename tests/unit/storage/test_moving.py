@@ -12,6 +12,7 @@ from controlroom.errors import (
     FileOperationError,
     ObjectChangedError,
     ObjectExistsError,
+    ObjectNotFoundError,
     PublicationInDoubtError,
     StorageUnavailableError,
 )
@@ -72,7 +73,7 @@ def across_filesystems(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def refusing(call: Callable[..., Any]) -> Callable[..., Any]:
         def refused(src: str, *args: Any, **kwargs: Any) -> Any:
-            if not src.startswith(".controlroom"):
+            if not src.startswith((".controlroom", "/proc/")):
                 raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
             return call(src, *args, **kwargs)
 
@@ -208,3 +209,62 @@ def test_a_move_takes_no_foreign_step() -> None:
     plan = MovePlan("a", "b", nowhere, nowhere, nowhere, nowhere, nowhere)
     with ObjectMover(plan) as mover, pytest.raises(TypeError, match="not a step of a move"):
         mover.perform(Seal())
+
+
+def replying_late(call: Callable[..., Any]) -> Callable[..., Any]:
+    """As on NFS: the reply is lost, the request is sent again, and finds that it was carried out."""
+
+    def replied(*args: Any, **kwargs: Any) -> None:
+        call(*args, **kwargs)
+        call(*args, **kwargs)
+
+    return replied
+
+
+@pytest.mark.parametrize("if_absent", [False, True])
+@pytest.mark.parametrize("lost", ["rename", "link", "unlink"])
+def test_a_move_whose_replies_were_lost_has_still_happened_once(
+    store: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, if_absent: bool, lost: str
+) -> None:
+    monkeypatch.setattr(os, lost, replying_late(getattr(os, lost)))
+
+    receipt = store.move("a", "d/b", if_absent=if_absent)
+
+    assert contents(tmp_path) == {"d/b": b"1"}
+    assert receipt.size_bytes == 1
+
+
+def test_of_two_who_claim_where_folders_have_no_locks_the_slower_one_keeps_nothing(
+    store: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both have linked it; the one who removes the old name has it."""
+    unlink = os.unlink
+
+    def beaten(name: str, **kwargs: Any) -> None:
+        monkeypatch.setattr(os, "unlink", unlink)
+        (tmp_path / "theirs").hardlink_to(tmp_path / "a")
+        (tmp_path / "a").unlink()
+        unlink(name, **kwargs)
+
+    monkeypatch.setattr(os, "unlink", beaten)
+    with pytest.raises(ObjectNotFoundError):
+        store.move("a", "mine", if_absent=True)
+
+    assert contents(tmp_path) == {"theirs": b"1"}
+
+
+def test_what_another_one_renamed_meanwhile_is_not_taken_for_ours(
+    store: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = os.rename
+
+    def beaten(*args: Any, **kwargs: Any) -> None:
+        monkeypatch.setattr(os, "rename", rename)
+        rename(tmp_path / "a", tmp_path / "theirs")
+        rename(*args, **kwargs)
+
+    monkeypatch.setattr(os, "rename", beaten)
+    with pytest.raises(ObjectNotFoundError):
+        store.move("a", "mine")
+
+    assert contents(tmp_path) == {"theirs": b"1"}

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
-from controlroom.errors import FileOperationError, ObjectChangedError
+from controlroom.errors import FileOperationError, ObjectChangedError, StorageFullError
 from controlroom.policy.publication import ReadChunk, RenameTo
 from controlroom.storage import LocalStore
 from controlroom.storage.publisher import FilePublisher
+from tests.unit.storage.folders import staged_in
 
 
 @pytest.fixture
@@ -79,3 +81,47 @@ def test_a_write_that_fails_leaves_nothing(store: LocalStore, tmp_path: Path, mo
         store.publish("a", b"1")
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_filesystem_admits_at_close_only_is_said_before_the_name_is_taken(
+    store: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As NFS and quotas do: each write went well, and closing says that it did not."""
+    store.publish("a", b"old")
+    duplicates: set[int] = set()
+    dup, close = os.dup, os.close
+
+    def refusing(fd: int) -> None:
+        close(fd)
+        if fd in duplicates:
+            raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+
+    def duplicating(fd: int) -> int:
+        duplicates.add(duplicate := dup(fd))
+        return duplicate
+
+    monkeypatch.setattr(os, "dup", duplicating)
+    monkeypatch.setattr(os, "close", refusing)
+    with pytest.raises(StorageFullError, match="quota"):
+        LocalStore(tmp_path, durable=False).publish("a", b"new")
+    monkeypatch.undo()
+
+    assert store.read_bytes("a") == b"old"
+    assert staged_in(tmp_path) == []
+
+
+def test_what_closing_says_after_a_publication_is_no_failure_of_it(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    close = os.close
+
+    def refusing(fd: int) -> None:
+        close(fd)
+        if store.exists("a"):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "close", refusing)
+    receipt = store.publish("a", b"new")
+    monkeypatch.undo()
+
+    assert store.stat("a").etag == receipt.etag

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from controlroom.errors import ConfigError
-from controlroom.storage import AsyncLocalStore, LocalStore, open_store, open_store_async
+from controlroom.storage import AsyncLocalStore, AsyncS3Store, LocalStore, S3Store, open_store, open_store_async
 
 
 def test_a_file_url_opens_the_folder_it_names(tmp_path: Path) -> None:
@@ -28,7 +28,13 @@ def test_a_receipt_names_its_object_by_a_url_that_leads_back_to_it(tmp_path: Pat
 @pytest.mark.parametrize(
     ("url", "flaw"),
     [
-        ("s3://bucket/prefix", "this version has no S3 store"),
+        ("s3://", "names no bucket"),
+        ("s3:///prefix", "names no bucket"),
+        ("s3:bucket", "names no bucket"),
+        ("s3://bucket/a?versionId=1", "%3F and %23"),
+        ("s3://bucket/a#b", "%3F and %23"),
+        ("s3://bucket/%ff", "not UTF-8"),
+        ("s3://AKID:hush-hush@bucket/a", "carries credentials"),
         ("/data", "no store is known"),
         ("gs://bucket", "no store is known"),
         ("", "no store is known"),
@@ -40,10 +46,33 @@ def test_a_receipt_names_its_object_by_a_url_that_leads_back_to_it(tmp_path: Pat
 )
 def test_an_address_that_no_store_has_says_what_is_wrong(url: str, flaw: str) -> None:
     for opened in (open_store, open_store_async):
-        with pytest.raises(ConfigError, match=flaw):
+        with pytest.raises(ConfigError, match=flaw) as caught:
             opened(url)
+        assert "hush" not in caught.value.message
 
 
 def test_an_endpoint_is_for_stores_behind_http(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="behind HTTP"):
         open_store(tmp_path.as_uri(), endpoint_url="http://localhost:9000")
+    with pytest.raises(ConfigError, match="region is for stores behind HTTP"):
+        open_store_async(tmp_path.as_uri(), region="eu-west-1")
+
+
+@pytest.mark.parametrize(
+    ("url", "again"),
+    [
+        ("s3://bucket", "s3://bucket"),
+        ("s3://bucket/", "s3://bucket"),
+        ("s3://Bucket_1/a%20b%3F/year=2024/", "s3://Bucket_1/a%20b%3F/year=2024"),
+        ("s3://arn:aws:s3:eu-west-1:123456789012:accesspoint/mine/a/b", None),
+    ],
+)
+def test_an_s3_url_opens_the_prefix_it_names(url: str, again: str | None) -> None:
+    store = open_store(url, "http://localhost:9000", region="eu-west-1", addressing="path")
+    twin = open_store_async(url, endpoint_url="http://localhost:9000")
+
+    assert isinstance(store, S3Store)
+    assert isinstance(twin, AsyncS3Store)
+    assert store.url == twin.url == open_store(store.url).url == (again or url)
+    assert store._performer.options.region == "eu-west-1"
+    assert store._performer.options.endpoint_url == twin._performer.options.endpoint_url == "http://localhost:9000"

@@ -10,7 +10,13 @@ from typing import Any
 import pytest
 
 from controlroom import deadline
-from controlroom.errors import FileOperationError, ObjectNotFoundError, StorageUnavailableError, UnsafePathError
+from controlroom.errors import (
+    FileOperationError,
+    ObjectNotFoundError,
+    StorageFullError,
+    StorageUnavailableError,
+    UnsafePathError,
+)
 from controlroom.storage import atomic_writer, write_text
 from controlroom.storage.paths import staged_name
 from controlroom.storage.staging import Folder, make_folders
@@ -311,3 +317,63 @@ def test_the_disk_itself_is_reached_where_fsync_stops_at_its_cache(
     write_text(tmp_path / "t", "new")
 
     assert asked == [51, 51]
+
+
+def without_nameless_files(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    real = os.open
+
+    def refusing(path: Any, flags: int, *args: Any, **kwargs: Any) -> int:
+        if flags & os.O_TMPFILE == os.O_TMPFILE:
+            raise OSError(number, os.strerror(number))
+        return real(path, flags, *args, **kwargs)
+
+    monkeypatch.setattr(os, "open", refusing)
+
+
+needs_nameless_files = pytest.mark.skipif(not hasattr(os, "O_TMPFILE"), reason="only Linux has files without a name")
+
+
+@needs_nameless_files
+def test_a_new_file_has_no_name_until_it_is_whole_so_that_a_kill_leaves_nothing(tmp_path: Path) -> None:
+    with atomic_writer(tmp_path / "t", "wb", overwrite=False) as f:
+        f.write(b"new")
+        f.flush()
+        assert os.listdir(tmp_path) == []
+
+    assert (tmp_path / "t").read_bytes() == b"new"
+
+
+@needs_nameless_files
+@pytest.mark.parametrize("number", [errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT])
+def test_where_files_need_a_name_a_staged_one_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    without_nameless_files(monkeypatch, number)
+    with atomic_writer(tmp_path / "t", "wb", overwrite=False) as f:
+        f.write(b"new")
+        assert len(staged_in(tmp_path)) == 1
+
+    assert contents(tmp_path) == {"t": b"new"}
+
+
+@needs_nameless_files
+def test_without_proc_a_staged_one_does_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("controlroom.storage.staging._NAMELESS", str(tmp_path / "no-proc" / "{}"))
+    before = len(os.listdir("/proc/self/fd"))
+    with atomic_writer(tmp_path / "t", "wb", overwrite=False) as f:
+        f.write(b"new")
+        assert len(staged_in(tmp_path)) == 1
+
+    assert contents(tmp_path) == {"t": b"new"}
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+@needs_nameless_files
+def test_a_refusal_that_means_something_else_is_not_taken_for_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_nameless_files(monkeypatch, errno.ENOSPC)
+    with pytest.raises(StorageFullError), atomic_writer(tmp_path / "t", "wb", overwrite=False):
+        pass
+
+    assert contents(tmp_path) == {}

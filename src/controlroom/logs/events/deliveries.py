@@ -26,6 +26,20 @@ OF_DELIVERIES: Final = (
     ),
     Event("file_left_alone", "DEBUG", "Another worker has the file.", _HANDLING, (_FILE, _KEY)),
     Event(
+        "file_unsettled", "DEBUG", "Somebody is still writing the file: a later run takes it.", _HANDLING, (_FILE, _KEY)
+    ),
+    Event(
+        "notification_passed_over",
+        "DEBUG",
+        "A notification told of nothing that is to be done.",
+        _HANDLING,
+        (
+            Field("key", "string", "the object's key in its bucket"),
+            Field("kind", "string", "what happened to it"),
+            Field("reason", "string", "why nothing is to be done"),
+        ),
+    ),
+    Event(
         "file_vanished",
         "INFO",
         "The file was gone before it could be read: somebody took it away.",

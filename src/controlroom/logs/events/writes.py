@@ -8,6 +8,7 @@ from controlroom.logs.events.declarations import Event, Field
 
 __all__ = ["OF_WRITES"]
 
+_DURABILITIES: Final = ("none", "file", "file_and_folder", "batch")
 _UNITS: Final = ("controlroom.database.unit_of_work",)
 _UNIT: Final = Field("unit", "string", 'the unit of work, "u1"')
 _TOOK: Final = Field("elapsed_s", "number", "how long the unit was open", "s")
@@ -80,18 +81,43 @@ OF_WRITES: Final = (
         "file_published",
         "DEBUG",
         "A file or an object became visible under its name, whole.",
-        ("controlroom.storage.atomic", "controlroom.storage.batch", "controlroom.storage.local_objects"),
+        (
+            "controlroom.storage.atomic",
+            "controlroom.storage.batch",
+            "controlroom.storage.local_objects",
+            "controlroom.storage.s3.moving",
+            "controlroom.storage.s3.publishing",
+        ),
         (
             Field("ref", "string", "its path or URL"),
             Field("size_bytes", "integer", "how large it is", "bytes"),
             Field("sha256", "string", "of its content, for objects of a store", required=False, nullable=True),
+            Field("durability", "string", "what was waited for on a local disk", required=False, values=_DURABILITIES),
         ),
+    ),
+    Event(
+        "upload_left_behind",
+        "WARNING",
+        "An upload in parts failed, and could not be aborted: its parts are stored until somebody sweeps uploads.",
+        ("controlroom.storage.s3.publishing",),
+        (
+            Field("ref", "string", "the URL of the object that it would have become"),
+            Field("upload_id", "string", "the server's name of the upload"),
+            Field("reason", "string", "the class of the error that kept it from being aborted"),
+        ),
+    ),
+    Event(
+        "upload_expiry_missed",
+        "WARNING",
+        "A bucket has no lifecycle rule that ends unfinished uploads (AbortIncompleteMultipartUpload); told once a process.",
+        ("controlroom.storage.s3.janitor",),
+        (Field("bucket", "string", "its name"),),
     ),
     Event(
         "entry_skipped",
         "WARNING",
         "A listing left out a name that cannot be a key.",
-        ("controlroom.storage.listing",),
+        ("controlroom.storage.listing", "controlroom.storage.s3.listing"),
         (Field("key", "string", "the name, escaped"), Field("reason", "string", "what is wrong with it")),
     ),
 )
