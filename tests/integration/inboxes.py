@@ -12,7 +12,7 @@ from sqlalchemy.schema import CreateTable
 
 from controlroom.database import AsyncDatabase, Database
 from controlroom.ingestion import AsyncInbox, Inbox, InboxReport
-from controlroom.storage import AsyncLocalStore, LocalStore
+from controlroom.storage import AsyncLocalStore, AsyncObjectStore, LocalStore, ObjectEvent, ObjectStore
 
 COLOURS = ["sync", "async"]
 
@@ -42,28 +42,43 @@ class Site:
     def database(self) -> Database:
         return Database(self.url)
 
+    def store(self) -> ObjectStore:
+        return LocalStore(self.root, durable=self.durable)
+
+    def async_store(self) -> AsyncObjectStore:
+        return AsyncLocalStore(self.root, durable=self.durable)
+
     def land(self, name: str, content: bytes | str) -> None:
         data = content.encode() if isinstance(content, str) else content
-        LocalStore(self.root).publish(f"landing/{name}", data)
+        with self.store() as store:
+            store.publish(f"landing/{name}", data)
 
     def ingest(
-        self, colour: str, handler: Handler = every_line, *, limit: int | None = None, **rules: Any
+        self,
+        colour: str,
+        handler: Handler = every_line,
+        *,
+        limit: int | None = None,
+        events: Iterable[ObjectEvent] | None = None,
+        **rules: Any,
     ) -> InboxReport:
-        """Deliver once over, writing the words that *handler* returns for each file's text."""
+        """Deliver once over, or what *events* tell of, writing the words that *handler* returns for each file's text."""
         if colour == "async":
-            return asyncio.run(self._ingest_async(handler, limit, rules))
-        with self.database() as database:
-            inbox = Inbox(LocalStore(self.root, durable=self.durable), database=database, **rules)
-            for delivery in inbox.deliveries(limit):
+            return asyncio.run(self._ingest_async(handler, limit, events, rules))
+        with self.database() as database, self.store() as store:
+            inbox = Inbox(store, database=database, **rules)
+            for delivery in inbox.deliveries(limit) if events is None else inbox.accept(events):
                 with delivery as work:
                     rows = [{"word": word, "file": work.key} for word in handler(work, work.open_text().read())]
                     work.uow.upsert(words, rows, key=["word"])
             return inbox.report
 
-    async def _ingest_async(self, handler: Handler, limit: int | None, rules: dict[str, Any]) -> InboxReport:
-        async with AsyncDatabase(self.url) as database:
-            inbox = AsyncInbox(AsyncLocalStore(self.root, durable=self.durable), database=database, **rules)
-            async for delivery in inbox.deliveries(limit):
+    async def _ingest_async(
+        self, handler: Handler, limit: int | None, events: Iterable[ObjectEvent] | None, rules: dict[str, Any]
+    ) -> InboxReport:
+        async with AsyncDatabase(self.url) as database, self.async_store() as store:
+            inbox = AsyncInbox(store, database=database, **rules)
+            async for delivery in inbox.deliveries(limit) if events is None else inbox.accept(events):
                 async with delivery as work:
                     text = (await work.open_text()).read()
                     rows = [{"word": word, "file": work.key} for word in handler(work, text)]
@@ -79,7 +94,9 @@ class Site:
             return [dict(row._mapping) for row in database.rows(f"SELECT * FROM {table}", {})]
 
     def files(self, place: str = "") -> list[str]:
-        return [info.key.removeprefix(place) for info in LocalStore(self.root).list(place)]
+        with self.store() as store:
+            return [info.key.removeprefix(place) for info in store.list(place)]
 
     def read(self, key: str) -> bytes:
-        return LocalStore(self.root).read_bytes(key)
+        with self.store() as store:
+            return store.read_bytes(key)

@@ -9,7 +9,8 @@ owns what until when (`leases`), the counts of shared rate limits (`limits`) and
 Instants are UTC. Texts of instants are ISO 8601, so that they sort; numbers are epoch seconds.
 
 Version 1: ledger (key and claimed_at only), checkpoints, watermarks, limits, tokens, inbox. Version 2: the other columns of
-the ledger; leases, outbox, received. A column that is added later may be NULL: `controlroom.database.schema` adds it.
+the ledger; leases, outbox, received. Version 3: the column "sequencer" of the inbox. A column that is added later may be
+NULL: `controlroom.database.schema` adds it.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ __all__ = [
     "watermarks",
 ]
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 """The version of these tables that this release reads and writes."""
 
 ADVISORY_CLASS: Final = 0x63726F6D
@@ -109,8 +110,12 @@ inbox: Final = Table(
     Column("size_bytes", BigInteger),
     Column("reason", ExactText),
     Column("updated_at", ExactText, nullable=False),
+    Column("sequencer", ExactText),
 )
-"""One row for each version of each file that landed: who claims it until when (epoch seconds), what became of it."""
+"""One row for each version of each file that landed: who claims it until when (epoch seconds), what became of it.
+
+``sequencer``: the latest notification about the file that was followed, in the form of `ObjectEvent.order`; NULL: none was.
+"""
 
 Index("controlroom_inbox_sha256", inbox.c.sha256)
 

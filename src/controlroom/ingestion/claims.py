@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import Select, Update, select, update
+from sqlalchemy import Select, Update, case, or_, select, update
 from sqlalchemy.engine import Row
 
 from controlroom.database.control import inbox
@@ -20,7 +20,9 @@ __all__ = [
     "as_claim_row",
     "claimed_row",
     "condemn",
+    "deleted",
     "find",
+    "followed",
     "inbox",
     "mark",
     "same_content",
@@ -30,12 +32,16 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """One worker's claim to one version of one file; its owner and *attempt* fence every later write."""
+    """One worker's claim to one version of one file; its owner and *attempt* fence every later write.
+
+    *order* is that of the notification which led here, None where none did.
+    """
 
     ref: str
     info: ObjectInfo
     holder: Holder
     attempt: int
+    order: str | None = None
 
     @property
     def owner(self) -> str:
@@ -99,7 +105,20 @@ def mark(ticket: Ticket, *, state: State, now: datetime, counted: bool = True, *
     )
     attempt = ticket.attempt if counted else ticket.attempt - 1
     new = {"state": state, "attempt": attempt, "lease_until": None, "updated_at": now.isoformat(), **values}
+    if ticket.order is not None and state not in {"claimed", "released"}:
+        new["sequencer"] = case((inbox.c.sequencer > ticket.order, inbox.c.sequencer), else_=ticket.order)
     return update(inbox).where(*held).values(new)
+
+
+def followed(ticket: Ticket) -> Select[Any]:
+    """Select whether the notification that led here was followed before, to its end."""
+    return select(inbox.c.ref).where(inbox.c.ref == ticket.ref, inbox.c.sequencer == ticket.order).limit(1)
+
+
+def deleted(ref: str, order: str) -> Update:
+    """Record on every version of a file that its deletion was told of."""
+    earlier = or_(inbox.c.sequencer.is_(None), inbox.c.sequencer < order)
+    return update(inbox).where(inbox.c.ref == ref, earlier).values(sequencer=order)
 
 
 def condemn(ticket: Ticket, reason: str | None, *, now: datetime) -> Update:

@@ -9,7 +9,8 @@ from typing import Any
 
 from controlroom.database import AsyncUnitOfWork
 from controlroom.errors import ConfigError
-from controlroom.ingestion.handling import Handling, Parcel, Step
+from controlroom.ingestion.handling import Handling
+from controlroom.ingestion.steps import Parcel, Step
 from controlroom.ingestion.work_async import AsyncWork
 from controlroom.logs import bound
 from controlroom.policy.delivery import SettleStep, settle

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -16,10 +15,11 @@ from controlroom import clock
 from controlroom.errors import DataError, ObjectChangedError, ObjectExistsError, ObjectNotFoundError, cause_chain
 from controlroom.errors.text import plain
 from controlroom.ingestion import claims, outcomes
+from controlroom.ingestion.arriving import Arrival
 from controlroom.ingestion.claims import Ticket
 from controlroom.ingestion.outcomes import DuplicateContent, InboxReport, Rules, lease_lost
 from controlroom.ingestion.owners import Holder, is_gone
-from controlroom.ingestion.rejects import Rejects
+from controlroom.ingestion.steps import Ask, EnterUnit, HashOf, InUnit, LeaveUnit, Parcel, Step
 from controlroom.policy.delivery import (
     Archive,
     Claim,
@@ -42,70 +42,7 @@ from controlroom.policy.delivery import (
 from controlroom.policy.flow import Flow, StepFailed
 from controlroom.storage import ObjectInfo
 
-__all__ = ["Ask", "EnterUnit", "Handling", "HashOf", "InUnit", "LeaveUnit", "Parcel", "Step"]
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """Call *call*; in async also await what it returns."""
-
-    call: Callable[[], Any]
-
-
-@dataclass(frozen=True, slots=True)
-class InUnit:
-    """Run *body*, a flow given a unit of work, in one transaction, repeated as a whole on conflict."""
-
-    body: Callable[[Any], Flow[Step, Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class HashOf:
-    """Return the SHA-256 of the object *key*, streamed."""
-
-    key: str
-
-
-@dataclass(frozen=True, slots=True)
-class EnterUnit:
-    """Open the unit of work of *parcel* and return it."""
-
-    parcel: Parcel
-
-
-@dataclass(frozen=True, slots=True)
-class LeaveUnit:
-    """Close the unit of work of *parcel*: commit when *error* is None, else roll back."""
-
-    parcel: Parcel
-    error: BaseException | None
-
-
-Step = Ask | InUnit | HashOf | EnterUnit | LeaveUnit
-
-
-class Parcel:
-    """What belongs to one claimed file until it is settled."""
-
-    def __init__(self, ticket: Ticket, sha256: str, max_rejects: int | None) -> None:
-        self.ticket = ticket
-        self.sha256 = sha256
-        self.rejects: Rejects = Rejects(ticket.info.key, max_rejects)
-        self.began_s: float = clock.monotonic_s()
-        self.moved_to: str | None = None
-        self.fate_is_told = False
-        self.unit: Any = None
-        self.unit_is_open = False
-        self.uow: Any = None
-
-    @property
-    def key(self) -> str:
-        """The file's key in the store."""
-        return self.ticket.info.key
-
-    def elapsed_s(self) -> float:
-        """Return how long this worker has had the file."""
-        return round(clock.monotonic_s() - self.began_s, 6)
+__all__ = ["Handling"]
 
 
 class Handling:
@@ -115,15 +52,46 @@ class Handling:
         self.rules = rules
         self.report: InboxReport = InboxReport()
         self._store = store
+        self._is_settled: Callable[[str], Any] | None = getattr(store, "is_settled", None)  # objects of S3 come whole
 
     def oldest_first(self, found: Iterable[ObjectInfo]) -> list[ObjectInfo]:
         """Sort what landed by age; names decide between equals, so that every run sees the same order."""
         return sorted(found, key=lambda info: (info.modified_at, info.key))
 
-    def take(self, info: ObjectInfo, holder: Holder) -> Flow[Step, Parcel | None]:
+    def follow(self, arrival: Arrival, holder: Holder) -> Flow[Step, Parcel | None]:
+        """Claim what *arrival* tells of, as it is now; None when there is nothing to work on."""
+        key, order = arrival.key, arrival.event.order
+        if arrival.is_deletion:
+            if order is not None:
+                yield InUnit(partial(self._forget_deleted, self._ref(key), order))
+            outcomes.passed_over(key, arrival.event.kind, "it was deleted")
+            return None
+        try:
+            info = yield Ask(partial(self._store.stat, key))
+        except StepFailed as failed:
+            if not isinstance(failed.error, ObjectNotFoundError):
+                raise
+            outcomes.passed_over(key, arrival.event.kind, "it is gone")
+            return None
+        return (yield from self.take(info, holder, order))
+
+    def _forget_deleted(self, ref: str, order: str, uow: Any) -> Flow[Step, None]:
+        yield Ask(partial(uow.execute, claims.deleted(ref, order)))
+
+    def _ref(self, key: str) -> str:
+        return f"{self.rules.name}/{key}"
+
+    def take(self, info: ObjectInfo, holder: Holder, order: str | None = None) -> Flow[Step, Parcel | None]:
         """Claim *info* if it is free; None when there is nothing to work on after all."""
-        ticket = Ticket(f"{self.rules.name}/{info.key}", info, holder, 0)
+        if self._is_settled is not None and not (yield Ask(partial(self._is_settled, info.key))):
+            self.report.unsettled += 1
+            outcomes.unsettled(info.key)
+            return None
+        ticket = Ticket(self._ref(info.key), info, holder, 0, order)
         verdict = yield InUnit(partial(self._claim, ticket))
+        if verdict is None:
+            outcomes.passed_over(info.key, "created", "it was followed before")
+            return None
         if isinstance(verdict, LeaveAlone):
             self.report.busy += 1
             outcomes.left_alone(ticket)
@@ -134,7 +102,7 @@ class Handling:
         outcomes.claimed(verdict, self.rules)
         return (yield from self._inspect(verdict))
 
-    def _claim(self, ticket: Ticket, uow: Any) -> Flow[Step, Ticket | LeaveAlone | Found]:
+    def _claim(self, ticket: Ticket, uow: Any) -> Flow[Step, Ticket | LeaveAlone | Found | None]:
         result = yield Ask(partial(uow.execute, claims.find(ticket.ref, ticket.info)))
         row, now, rules = result.first(), clock.utcnow(), self.rules
         verdict = judge_claim(
@@ -144,7 +112,9 @@ class Handling:
             owner_is_gone=row is not None and is_gone(row.owner),
         )
         if isinstance(verdict, Claim):
-            mine = Ticket(ticket.ref, ticket.info, ticket.holder, verdict.attempt)
+            if ticket.order is not None and (yield Ask(partial(uow.scalar, claims.followed(ticket)))) is not None:
+                return None  # what is there now is another object, with a notification of its own
+            mine = Ticket(ticket.ref, ticket.info, ticket.holder, verdict.attempt, ticket.order)
             row = claims.claimed_row(mine, now=now, lease_s=rules.lease_s)
             yield Ask(partial(uow.upsert, claims.inbox, [row], key=["ref", "version"]))
             return mine

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any, Literal
 
 from controlroom import shutdown
 from controlroom.database import Database
+from controlroom.ingestion.arriving import arrivals
 from controlroom.ingestion.delivery import Delivery
-from controlroom.ingestion.handling import Ask, EnterUnit, Handling, HashOf, InUnit, LeaveUnit, Parcel, Step
+from controlroom.ingestion.handling import Handling
 from controlroom.ingestion.outcomes import InboxReport, Rules
 from controlroom.ingestion.owners import Holder
 from controlroom.ingestion.places import Places
+from controlroom.ingestion.steps import Ask, EnterUnit, HashOf, InUnit, LeaveUnit, Parcel, Step
 from controlroom.logs import bound
-from controlroom.policy.flow import drive
-from controlroom.storage import ObjectInfo, ObjectStore
+from controlroom.policy.flow import Flow, drive
+from controlroom.storage import ObjectEvent, ObjectStore
 
 __all__ = ["Inbox"]
 
@@ -74,7 +77,8 @@ class Inbox:
         """Yield the files that wait, oldest first, each claimed by this worker.
 
         A file is yielded at most once by one call; one that was released is delivered by a later call. What landed
-        after the call began is left to the next one. The keys that wait are held in memory, the files are not.
+        after the call began is left to the next one, and so is what somebody is still writing, where the store can tell (see
+        `LocalStore.is_settled`). The keys that wait are held in memory, the files are not.
 
         Args:
             limit: Deliver at most so many files.
@@ -88,16 +92,45 @@ class Inbox:
             shutdown.raise_if_requested()
             if left is not None and left <= 0:
                 return
-            parcel = self._take(info)
+            parcel = self._held(info.key, partial(self._handling.take, info))
             if parcel is not None:
-                yield Delivery(self._handling, parcel, self._store, self._database.unit_of_work(), self._perform)
+                yield self._delivery(parcel)
                 left = None if left is None else left - 1
 
-    def _take(self, info: ObjectInfo) -> Parcel | None:
+    def accept(self, events: Iterable[ObjectEvent]) -> Iterator[Delivery]:
+        """Yield the files that *events* tell of, as they are now, oldest first, each claimed by this worker.
+
+        For notifications: see `parse_s3_events`. Of the events of one file the latest is followed, by `ObjectEvent.order`;
+        what is outside *landing*, deleted, gone or ingested already is passed over, so that a notification may come late,
+        twice or out of order.
+
+        Args:
+            events: In any order. Their buckets must be the store's.
+
+        Raises:
+            ConfigError: An event is of another bucket. Nothing was done.
+            ShutdownRequested, DatabaseUnavailableError, StorageUnavailableError: As of `deliveries`.
+
+        Guarantees:
+            What a file's latest event was is committed with the work on it. Acknowledge a message only when what it told
+            of has been worked on and ``report.left`` did not grow: then nothing is lost, and what comes again changes
+            nothing.
+        """
+        rules = self._handling.rules
+        for arrival in arrivals(events, self._store.url, rules.places.landing):
+            shutdown.raise_if_requested()
+            parcel = self._held(arrival.key, partial(self._handling.follow, arrival))
+            if parcel is not None:
+                yield self._delivery(parcel)
+
+    def _delivery(self, parcel: Parcel) -> Delivery:
+        return Delivery(self._handling, parcel, self._store, self._database.unit_of_work(), self._perform)
+
+    def _held(self, key: str, flow: Callable[[Holder], Flow[Step, Parcel | None]]) -> Parcel | None:
         holder = Holder()
         try:
-            with bound(file=info.key):
-                return drive(self._handling.take(info, holder), self._perform)
+            with bound(file=key):
+                return drive(flow(holder), self._perform)
         except BaseException:
             holder.abandon()
             raise

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterable
+from functools import partial
 from typing import Any, Literal
 
 from controlroom import shutdown
 from controlroom.database import AsyncDatabase
+from controlroom.ingestion.arriving import arrivals
 from controlroom.ingestion.delivery_async import AsyncDelivery
-from controlroom.ingestion.handling import Ask, EnterUnit, Handling, HashOf, InUnit, LeaveUnit, Parcel, Step
+from controlroom.ingestion.handling import Handling
 from controlroom.ingestion.outcomes import InboxReport, Rules
 from controlroom.ingestion.owners import Holder
 from controlroom.ingestion.places import Places
+from controlroom.ingestion.steps import Ask, EnterUnit, HashOf, InUnit, LeaveUnit, Parcel, Step
 from controlroom.logs import bound
-from controlroom.policy.flow import drive_async
-from controlroom.storage import AsyncObjectStore, ObjectInfo
+from controlroom.policy.flow import Flow, drive_async
+from controlroom.storage import AsyncObjectStore, ObjectEvent
 
 __all__ = ["AsyncInbox"]
 
@@ -64,16 +67,31 @@ class AsyncInbox:
             shutdown.raise_if_requested()
             if left is not None and left <= 0:
                 return
-            parcel = await self._take(info)
+            parcel = await self._held(info.key, partial(self._handling.take, info))
             if parcel is not None:
-                yield AsyncDelivery(self._handling, parcel, self._store, self._database.unit_of_work(), self._perform)
+                yield self._delivery(parcel)
                 left = None if left is None else left - 1
 
-    async def _take(self, info: ObjectInfo) -> Parcel | None:
+    async def accept(self, events: Iterable[ObjectEvent]) -> AsyncIterator[AsyncDelivery]:
+        """Yield the files that *events* tell of, as they are now, oldest first, each claimed by this worker.
+
+        See `Inbox.accept`.
+        """
+        rules = self._handling.rules
+        for arrival in arrivals(events, self._store.url, rules.places.landing):
+            shutdown.raise_if_requested()
+            parcel = await self._held(arrival.key, partial(self._handling.follow, arrival))
+            if parcel is not None:
+                yield self._delivery(parcel)
+
+    def _delivery(self, parcel: Parcel) -> AsyncDelivery:
+        return AsyncDelivery(self._handling, parcel, self._store, self._database.unit_of_work(), self._perform)
+
+    async def _held(self, key: str, flow: Callable[[Holder], Flow[Step, Parcel | None]]) -> Parcel | None:
         holder = Holder()
         try:
-            with bound(file=info.key):
-                return await drive_async(self._handling.take(info, holder), self._perform)
+            with bound(file=key):
+                return await drive_async(flow(holder), self._perform)
         except BaseException:
             holder.abandon()
             raise

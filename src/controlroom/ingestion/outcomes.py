@@ -20,9 +20,11 @@ __all__ = [
     "finished",
     "lease_lost",
     "left_alone",
+    "passed_over",
     "postponed",
     "record",
     "released",
+    "unsettled",
     "vanished",
 ]
 
@@ -73,6 +75,7 @@ class InboxReport:
         busy: Files that another worker was at.
         finished_for_others: Files whose fate a worker had decided but not lived to carry out.
         rejected: Single records set aside in files that were ingested.
+        unsettled: Files that somebody was still writing; they are left for a later call.
     """
 
     ingested: int = 0
@@ -82,6 +85,12 @@ class InboxReport:
     busy: int = 0
     finished_for_others: int = 0
     rejected: int = 0
+    unsettled: int = 0
+
+    @property
+    def left(self) -> int:
+        """Files that were seen and not settled: released, busy or unsettled. Acknowledge no message while this grows."""
+        return self.released + self.busy + self.unsettled
 
     def to_dict(self) -> dict[str, int]:
         """Return the counts as JSON-ready data."""
@@ -117,6 +126,16 @@ def claimed(ticket: Ticket, rules: Rules) -> None:
 def left_alone(ticket: Ticket) -> None:
     """Log that another worker has the file."""
     _log.debug("file_left_alone", file=ticket.info.key, key=ticket.info.key)
+
+
+def unsettled(key: str) -> None:
+    """Log that somebody is still writing the file."""
+    _log.debug("file_unsettled", file=key, key=key)
+
+
+def passed_over(key: str, kind: str, reason: str) -> None:
+    """Log that a notification led to no work."""
+    _log.debug("notification_passed_over", key=key, kind=kind, reason=reason)
 
 
 def vanished(ticket: Ticket) -> None:

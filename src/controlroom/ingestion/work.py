@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from typing import Any, BinaryIO, TextIO
 
 from controlroom.database import UnitOfWork
-from controlroom.ingestion.handling import Parcel
+from controlroom.ingestion.steps import Parcel
 from controlroom.storage import ObjectInfo, ObjectStore
 
 __all__ = ["Work"]

@@ -8,7 +8,7 @@ from tempfile import SpooledTemporaryFile
 from typing import Any, BinaryIO, TextIO, cast
 
 from controlroom.database import AsyncUnitOfWork
-from controlroom.ingestion.handling import Parcel
+from controlroom.ingestion.steps import Parcel
 from controlroom.storage import AsyncObjectStore, ObjectInfo
 
 __all__ = ["AsyncWork"]
