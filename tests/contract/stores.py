@@ -1,71 +1,107 @@
-"""Every object store in one colour: what an async store does is awaited in an event loop of its own."""
+"""Every object store in one colour: what an async store does is awaited, in an event loop of its own or in one for all."""
 
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from controlroom.storage import (
     AsyncLocalStore,
     AsyncObjectStore,
+    AsyncS3Store,
     LocalStore,
     ObjectInfo,
     ObjectStore,
     Receipt,
+    S3Store,
     transfer_async,
 )
 from controlroom.storage import transfer as transfer_sync
 from controlroom.testing.stores import MemoryStore
 from controlroom.testing.stores_async import AsyncMemoryStore
+from tests.servers.s3 import S3Server
 
 
-def wait(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    return asyncio.run(coroutine)
+class Runs(Protocol):
+    def run(self, coroutine: Coroutine[Any, Any, Any], /) -> Any: ...
+
+
+class EachInALoopOfItsOwn:
+    """As ``asyncio.run`` does; what belongs together runs in one loop."""
+
+    def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run(coroutine)
+
+    def together(self) -> AbstractContextManager[Runs]:
+        return asyncio.Runner()
+
+
+class AllInOneLoop:
+    """As a service does: one loop, in a thread of its own, that many calls share."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="one-loop", daemon=True)
+        self._thread.start()
+
+    def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+
+    def together(self) -> AbstractContextManager[Runs]:
+        return nullcontext(self)
+
+    def close(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
 
 
 class Blocking:
     """An async store, driven from synchronous code."""
 
-    def __init__(self, store: AsyncObjectStore) -> None:
+    def __init__(self, store: AsyncObjectStore, loops: EachInALoopOfItsOwn | AllInOneLoop | None = None) -> None:
         self.store = store
+        self._loops = loops or EachInALoopOfItsOwn()
+        self.run = self._loops.run
 
     @property
     def url(self) -> str:
         return self.store.url
 
     def publish(self, key: str, source: Any, **kwargs: Any) -> Receipt:
-        return wait(self.store.publish(key, source, **kwargs))
+        return self.run(self.store.publish(key, source, **kwargs))
 
     def read_bytes(self, key: str, max_bytes: int | None = None) -> bytes:
-        return wait(self.store.read_bytes(key, max_bytes))
+        return self.run(self.store.read_bytes(key, max_bytes))
 
     def stat(self, key: str) -> ObjectInfo:
-        return wait(self.store.stat(key))
+        return self.run(self.store.stat(key))
 
     def exists(self, key: str) -> bool:
-        return wait(self.store.exists(key))
+        return self.run(self.store.exists(key))
 
     def copy(self, src: str, dst: str, **kwargs: Any) -> Receipt:
-        return wait(self.store.copy(src, dst, **kwargs))
+        return self.run(self.store.copy(src, dst, **kwargs))
 
     def move(self, src: str, dst: str, **kwargs: Any) -> Receipt:
-        return wait(self.store.move(src, dst, **kwargs))
+        return self.run(self.store.move(src, dst, **kwargs))
 
     def delete(self, key: str, if_match: str | None = None) -> None:
-        wait(self.store.delete(key, if_match))
+        self.run(self.store.delete(key, if_match))
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         async def collected() -> Any:
             return [info async for info in self.store.list(prefix)]
 
-        yield from wait(collected())
+        yield from self.run(collected())
 
     @contextmanager
     def writer(self, key: str, **kwargs: Any) -> Iterator[Any]:
-        with asyncio.Runner() as runner:
+        with self._loops.together() as runner:
             context = self.store.writer(key, **kwargs)
             file = runner.run(_entered(context))
             try:
@@ -78,23 +114,26 @@ class Blocking:
 
     @contextmanager
     def open(self, key: str) -> Iterator[Any]:
-        with asyncio.Runner() as runner:
+        with self._loops.together() as runner:
             context = self.store.open(key)
             try:
                 yield BlockingFile(runner, runner.run(_entered(context)))
             finally:
                 runner.run(_left(context, None, None))
 
+    def close(self) -> None:
+        self.run(self.store.aclose())
+
     def __enter__(self) -> Self:
-        wait(self.store.__aenter__())
+        self.run(self.store.__aenter__())
         return self
 
     def __exit__(self, *exception: object) -> None:
-        wait(self.store.__aexit__(*exception))
+        self.run(self.store.__aexit__(*exception))
 
 
 class BlockingFile:
-    def __init__(self, runner: asyncio.Runner, file: Any) -> None:
+    def __init__(self, runner: Runs, file: Any) -> None:
         self._runner = runner
         self._file = file
 
@@ -125,8 +164,17 @@ async def _left(context: Any, *exception: Any) -> Any:
 
 def transfer(from_store: Any, key: str, to_store: Any, key2: str | None = None, **kwargs: Any) -> Receipt:
     if isinstance(from_store, Blocking):
-        return wait(transfer_async(from_store.store, key, to_store.store, key2, **kwargs))
+        return from_store.run(transfer_async(from_store.store, key, to_store.store, key2, **kwargs))
     return transfer_sync(from_store, key, to_store, key2, **kwargs)
+
+
+def open_s3(colour: str, server: S3Server, prefix: str, loops: AllInOneLoop, **options: Any) -> S3Store | Blocking:
+    """A store of *colour* below *prefix* in the bucket that all tests share."""
+    bucket = options.pop("bucket", server.bucket)
+    given = {**server.login(options.pop("endpoint_url", None)), **options}
+    if colour == "AsyncS3Store":
+        return Blocking(AsyncS3Store(bucket, prefix, **given), loops)
+    return S3Store(bucket, prefix, **given)
 
 
 async def in_pieces(pieces: list[bytes]) -> AsyncIterator[bytes]:
@@ -139,4 +187,11 @@ STORES: dict[str, Callable[[Path], ObjectStore | Blocking]] = {
     "AsyncLocalStore": lambda folder: Blocking(AsyncLocalStore(folder)),
     "MemoryStore": lambda _: MemoryStore(),
     "AsyncMemoryStore": lambda _: Blocking(AsyncMemoryStore()),
+}
+
+# Each on both servers: what a server does otherwise than S3 is said where it shows, in `KNOWN`.
+S3_STORES = {
+    f"{colour} on {server}": (colour, f"{server}_server")
+    for colour in ("S3Store", "AsyncS3Store")
+    for server in ("seaweedfs", "ministack")
 }

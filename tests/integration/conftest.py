@@ -3,6 +3,16 @@
 from __future__ import annotations
 
 from tests.integration.database_colours import kind, module_database, place
+from tests.servers.ministack import ministack_server
 from tests.servers.postgres import postgres_cluster, postgres_url
+from tests.servers.seaweedfs import seaweedfs_server
 
-__all__ = ["kind", "module_database", "place", "postgres_cluster", "postgres_url"]
+__all__ = [
+    "kind",
+    "ministack_server",
+    "module_database",
+    "place",
+    "postgres_cluster",
+    "postgres_url",
+    "seaweedfs_server",
+]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,8 @@ from controlroom.errors import (
 from controlroom.storage import LocalStore
 from controlroom.testing import FaultPlan
 from controlroom.testing.faults import SimulatedCrash
-from tests.contract.stores import STORES
+from tests.contract.stores import STORES, AllInOneLoop, open_s3
+from tests.servers.s3 import S3Server
 from tests.unit.storage.folders import staged_in
 
 # Few and entangled: names collide, some are folders of others, and "!" sorts before "/".
@@ -38,16 +39,24 @@ class StoreMachine(RuleBasedStateMachine):
     """`held` is the truth: key → (content, etag)."""
 
     open_store: Callable[[Path], Any] = LocalStore
+    sweepers = ("sweep", "d/sweep", "d/e/sweep")  # whoever writes into a folder removes what a crash left there
     etags = Bundle("etags")
 
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(prefix="controlroom-"))
-        self.store = type(self).open_store(self.folder)
+        self.store = self.opened()
         self.held: dict[str, tuple[bytes, str]] = {}
+
+    def opened(self) -> Any:
+        return type(self).open_store(self.folder)
 
     def teardown(self) -> None:
         shutil.rmtree(self.folder)
+
+    def left_over(self) -> list[str]:
+        """What is neither an object nor gone."""
+        return staged_in(self.folder)
 
     def expect(self, call: Callable[[], Any], *refusals: type[ControlRoomError]) -> Any:
         """Call; it must be refused with the first of *refusals*, if there is one."""
@@ -167,17 +176,44 @@ class StoreMachine(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_staged_but_what_a_crash_left(self) -> None:
-        self.store.publish("sweep", b"")
-        self.store.publish("d/sweep", b"")
-        self.store.publish("d/e/sweep", b"")
-        for key in ("sweep", "d/sweep", "d/e/sweep"):
+        for key in self.sweepers:
+            self.store.publish(key, b"")
+        for key in self.sweepers:
             self.store.delete(key)
-        assert staged_in(self.folder) == []
+        assert self.left_over() == []
 
 
 def machine_for(kind: str) -> type[StoreMachine]:
     opening = staticmethod(STORES[kind] if kind != "LocalStore" else lambda folder: LocalStore(folder, durable=False))
     return type(f"{kind}Machine", (StoreMachine,), {"open_store": opening})
+
+
+class S3Machine(StoreMachine):
+    sweepers = ()
+    colour: str
+    server: S3Server
+    loop: AllInOneLoop
+
+    def __init__(self) -> None:
+        self.prefix = self.server.new_prefix()
+        super().__init__()
+        # What the server can do is found out before anything crashes.
+        self.store.publish("a", b"", if_absent=True)
+        self.store.publish("a", b"", if_match=self.store.stat("a").etag)
+        self.store.copy("a", "b", if_absent=True)
+        self.store.move("a", "d/a", if_absent=True)
+        for key in ("b", "d/a"):
+            self.store.delete(key, if_match=self.store.stat(key).etag)
+
+    def opened(self) -> Any:
+        return open_s3(self.colour, self.server, self.prefix, self.loop)
+
+    def teardown(self) -> None:
+        self.store.close()
+        super().teardown()
+
+    def left_over(self) -> list[str]:
+        return self.server.uploads(prefix=self.prefix)
 
 
 LIMITS = settings(max_examples=15, stateful_step_count=30)
@@ -197,3 +233,36 @@ class TestMemoryStore(machine_for("MemoryStore").TestCase):  # type: ignore[name
 
 class TestAsyncMemoryStore(machine_for("AsyncMemoryStore").TestCase):  # type: ignore[name-defined,misc]  # as above
     settings = settings(max_examples=4, stateful_step_count=15)
+
+
+@pytest.fixture(scope="module")
+def one_loop() -> Iterator[AllInOneLoop]:
+    loop = AllInOneLoop()
+    yield loop
+    loop.close()
+
+
+class OnAServer:
+    machine: type[S3Machine]
+
+    @pytest.fixture(autouse=True)
+    def on_a_server(self, ministack_server: S3Server, one_loop: AllInOneLoop) -> None:
+        self.machine.server, self.machine.loop = ministack_server, one_loop
+
+
+class S3StoreMachine(S3Machine):
+    colour = "S3Store"
+
+
+class AsyncS3StoreMachine(S3Machine):
+    colour = "AsyncS3Store"
+
+
+class TestS3Store(OnAServer, S3StoreMachine.TestCase):  # type: ignore[misc]  # hypothesis makes it at run time
+    machine = S3StoreMachine
+    settings = settings(max_examples=6, stateful_step_count=25)
+
+
+class TestAsyncS3Store(OnAServer, AsyncS3StoreMachine.TestCase):  # type: ignore[misc]  # as above
+    machine = AsyncS3StoreMachine
+    settings = settings(max_examples=3, stateful_step_count=15)
