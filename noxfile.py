@@ -40,21 +40,29 @@ nox.options.sessions = [
 PYTHONS = ("3.11", "3.12", "3.13")
 ROOT = Path(__file__).parent
 PACKAGE = ROOT / "src" / "controlroom"
-PYTEST = ("pytest", "-q", "-n", "auto", "--dist", "worksteal")
+PYTEST = ("pytest", "-q", "-n", "auto", "--dist", "worksteal", "--durations=15", "--durations-min=1")
 # Kills, state machines and laws prove what no other version of Python or of a library changes: they run on the first
 # interpreter, where nothing is measured, since measuring doubles their time. The last interpreter and the lowest versions see
 # what is quick, and the engines; those between the surface, and what Airflow's session does there. `nox -s tests-3.13 -- tests`
 # runs all of it on another.
 UNMEASURED = ("tests/faults", "tests/stateful", "tests/property")
 MEASURED = (*PYTEST, *(f"--ignore={folder}" for folder in UNMEASURED))
-SURFACE = (*PYTEST, "tests/contract", "tests/surface", "tests/unit/errors", "tests/unit/logs")
+# The contract of the stores, without those that need a server: neither an interpreter nor a wheel changes what one answers.
+CONTRACT = ("tests/contract", "-k", "not seaweedfs and not ministack")
+SURFACE = (*PYTEST, *CONTRACT, "tests/surface", "tests/unit/errors", "tests/unit/logs")
 ENGINES = ("database_ledger", "database_orm", "database_reads", "database_units", "http_fault*", "logs*", "settings*")
-WITH_ENGINES = (
+ON_ENGINES = tuple(str(path) for name in ENGINES for path in ROOT.glob(f"tests/integration/test_{name}.py"))
+WITH_ENGINES = (*PYTEST, *CONTRACT, "tests/unit", "tests/surface", *ON_ENGINES)
+# What holds no library's hand is the same whatever their versions are.
+HOLDS_NO_LIBRARY = ("errors", "explain", "generate", "policy", "redaction")
+WITH_LIBRARIES = (
     *PYTEST,
     "tests/unit",
+    *(f"--ignore=tests/unit/{folder}" for folder in HOLDS_NO_LIBRARY),
     "tests/contract",
     "tests/surface",
-    *(str(path) for name in ENGINES for path in ROOT.glob(f"tests/integration/test_{name}.py")),
+    *ON_ENGINES,
+    "tests/integration/test_s3_connections.py",
 )
 # What the tests start that is no Python package: the program, and Debian's package of it.
 PROGRAMS = {
@@ -62,9 +70,11 @@ PROGRAMS = {
     "mariadbd": "mariadb-server-core",  # the server alone: nothing that would start with the machine
     "my_print_defaults": "mariadb-client-core",
     "pgbouncer": "pgbouncer",
+    "mkfs.btrfs": "btrfs-progs",
+    "mkfs.xfs": "xfsprogs",
 }
 # Debian keeps servers where a user's PATH does not look.
-SEARCHED = os.pathsep.join([os.environ["PATH"], "/usr/sbin", "/usr/lib/postgresql/bin"])
+SEARCHED = os.pathsep.join([os.environ["PATH"], "/usr/sbin", "/sbin", "/usr/lib/postgresql/bin"])
 SERVERS = ("datasette", "django", "djangorestframework", "fastapi", "fastapi-pagination", "sqlakeyset", "uvicorn")
 EXAMPLE_PATHS = [path for path in ("examples", "tests/docs") if (ROOT / path).is_dir()]
 
@@ -200,6 +210,17 @@ def install_programs(session: nox.Session) -> None:
     session.run(*apt, "install", "--yes", "--no-install-recommends", *missing, external=True, silent=True)
 
 
+def s3_servers(session: nox.Session) -> dict[str, str]:
+    """Install ministack where its pins are nobody's business, and return what tells the tests where it is."""
+    home = Path(session.virtualenv.location).parent / "ministack"
+    if not (home / "bin" / "ministack").exists():
+        session.run(
+            sys.executable, "-m", "virtualenv", "--quiet", "--python", str(FOUND[FIRST]), str(home), external=True
+        )
+        session.run(str(home / "bin" / "pip"), "install", "--quiet", "ministack>=1.5", external=True, silent=True)
+    return {"CONTROLROOM_TESTS_MINISTACK": str(home / "bin" / "ministack")}
+
+
 @nox.session(python=PYTHONS if FOUND else None)  # nox skips what is missing; with nothing found, the body must say so
 def tests(session: nox.Session) -> None:
     """The suite: whole, with branch coverage, on the first interpreter found; shorter on the others."""
@@ -207,26 +228,29 @@ def tests(session: nox.Session) -> None:
     install_programs(session)
     session.install("--editable", ".[test]")
     if session.posargs:
-        session.run("pytest", "-q", *session.posargs)
+        session.run("pytest", "-q", *session.posargs, env=s3_servers(session))
         return
     if session.python != FIRST:
         session.run(*(WITH_ENGINES if session.python == LAST else SURFACE))
         return
+    s3 = s3_servers(session)
     data = Path(session.create_tmp()) / "coverage"
-    measure(session, data, *MEASURED)
+    measure(session, data, *MEASURED, env=s3)
     session.run("coverage", "report", f"--data-file={data}")
-    session.run(*PYTEST, *UNMEASURED)
+    session.run(*PYTEST, *UNMEASURED, env=s3)
     # Decisions are proved where they are made: by their own unit tests, not by what happens to pass through them.
     policy = data.with_name("coverage-of-policy")
     measure(session, policy, *PYTEST, "tests/unit/policy")
     session.run("coverage", "report", f"--data-file={policy}", "--include=src/controlroom/policy/*", "--fail-under=100")
 
 
-def measure(session: nox.Session, data: Path, *command: str) -> None:
+def measure(session: nox.Session, data: Path, *command: str, env: dict[str, str] | None = None) -> None:
     """Run *command* under coverage into *data*, its subprocesses included."""
     for old in data.parent.glob(f"{data.name}*"):
         old.unlink()
-    session.run("coverage", "run", f"--data-file={data}", "-m", *command, env={"COVERAGE_FILE": str(data)})
+    session.run(
+        "coverage", "run", f"--data-file={data}", "-m", *command, env={"COVERAGE_FILE": str(data), **(env or {})}
+    )
     session.run("coverage", "combine", "--quiet", f"--data-file={data}")
 
 
@@ -240,7 +264,7 @@ def lowest(session: nox.Session) -> None:
     )
     # The tools stay current; what is installed already satisfies them and stays low.
     session.run("uv", "pip", "install", "--python", str(Path(session.virtualenv.location)), "--editable", ".[test]")
-    session.run(*WITH_ENGINES, *session.posargs)
+    session.run(*WITH_LIBRARIES, *session.posargs, env=s3_servers(session))
 
 
 @nox.session(python=FIRST)
@@ -297,7 +321,7 @@ def wheel(session: nox.Session) -> None:
     origin = session.run("python", "-c", "import controlroom; print(controlroom.__file__)", silent=True)
     if "site-packages" not in (origin or ""):
         session.error(f"the source tree is not out of reach: {origin}")
-    session.run(*PYTEST, "tests/surface", "tests/contract")
+    session.run(*PYTEST, "tests/surface", *CONTRACT)
 
 
 def inspect(session: nox.Session, built: Path) -> None:
