@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.integration.database_colours import kind, module_database, place
+from tests.servers.mariadb import mariadb_server, mariadb_url
 from tests.servers.postgres import postgres_cluster, postgres_url
 
-__all__ = ["kind", "module_database", "place", "postgres_cluster", "postgres_url"]
+__all__ = ["kind", "mariadb_server", "mariadb_url", "module_database", "place", "postgres_cluster", "postgres_url"]
