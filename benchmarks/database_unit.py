@@ -1,6 +1,6 @@
-"""A small unit of work on PostgreSQL, and a streamed read, against SQLAlchemy: the same statement in both.
+"""A small unit of work on PostgreSQL against SQLAlchemy's: the same statement in both.
 
-The server is the tests' own. SQLite's units are in unit_of_work.py.
+The server is the tests' own. SQLite's units are in unit_of_work.py; streamed reads in database_stream.py.
 """
 
 from __future__ import annotations
@@ -19,9 +19,7 @@ from controlroom import AsyncDatabase, Database
 from tests.servers.postgres import Cluster, binaries
 
 UNITS = 300
-ROWS = 200_000
 STATEMENT = text("INSERT INTO t (id, v) VALUES (:id, :v) ON CONFLICT (id) DO UPDATE SET v = excluded.v")
-READ = text(f"SELECT n AS id, 'name ' || n AS name, n * 2 AS twice FROM generate_series(1, {ROWS}) n")  # noqa: S608 - a number of our own
 
 
 def main() -> None:
@@ -36,7 +34,6 @@ def main() -> None:
         units(url)
         for driver in ("psycopg", "asyncpg"):
             asynchronous_units(cluster.sqlalchemy_url("postgres", driver), driver)
-        streams(url)
     finally:
         cluster.remove()
 
@@ -81,23 +78,6 @@ def asynchronous_units(url: str, driver: str) -> None:
         )
         runner.run(database.aclose())
         runner.run(engine.dispose())
-
-
-def streams(url: str) -> None:
-    engine, database = create_engine(url), Database(url)
-
-    def peer() -> None:
-        with engine.connect() as connection:
-            for _ in connection.execution_options(yield_per=2_000).execute(READ):
-                pass
-
-    def ours() -> None:
-        for _ in database.stream(READ, chunk=2_000):
-            pass
-
-    compare(f"psycopg: {ROWS} rows streamed", {"SQLAlchemy yield_per": peer, "stream()": ours}, clock="wall", rounds=5)
-    database.close()
-    engine.dispose()
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import pytest
 
 from controlroom.database import AsyncDatabase, Database
 from controlroom.errors import PoolExhaustedError, QueryError
+from controlroom.jobs import Run, job
 from controlroom.logs import bound
 from tests.integration.database_colours import opened
 from tests.servers.postgres import Cluster, binaries
@@ -62,6 +63,17 @@ class TestTheName:
         run_id = "01999999-0000-7000-8000-000000000001"
         with opened(kind, url_of(place, kind)) as db, bound(run_id=run_id, job="load"):
             assert scalar(db, MY_NAME) == f"controlroom load {run_id}"
+
+    def test_of_a_running_job_in_each_of_its_runs_on_the_same_connection(self, place: Any, kind: str) -> None:
+        with opened(kind, url_of(place, kind), pool_size=1) as db:
+
+            @job(name="nightly")
+            def load(run: Run[None]) -> None:
+                assert scalar(db, MY_NAME) == f"controlroom nightly {run.id}"
+
+            load.run()
+            load.run()
+            assert scalar(db, MY_NAME) == "controlroom"
 
     def test_of_the_next_run_on_the_same_connection(self, place: Any, kind: str) -> None:
         with opened(kind, url_of(place, kind), pool_size=1) as db:
@@ -165,6 +177,9 @@ class TestAStaleConnection:
                 network.hang_up()
             for _ in range(3):
                 assert scalar(db, "SELECT 1") == 1
+            assert network.opened == 3  # the one that came back last is taken first
+            with db.unit_of_work(read_only=True) as one, db.unit_of_work(read_only=True) as two:
+                assert one.scalar("SELECT 1") == two.scalar("SELECT 1") == 1
             assert network.opened == 4
 
     def test_after_a_restart_of_the_server(self, tmp_path_factory: pytest.TempPathFactory) -> None:

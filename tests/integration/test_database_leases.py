@@ -19,17 +19,15 @@ from controlroom.errors import (
     TransactionConflictError,
 )
 from controlroom.testing import CommitProxy, ManualClock
-from tests.integration.coordination_places import KINDS, POSTGRES_KINDS, Place
+from tests.integration.coordination_places import EVERYWHERE, POSTGRES_KINDS, Place, empty_place
 
 # Time passes for the database: what expires at an instant expires so much sooner. No test waits for a lease to run out.
 EXPIRE = "UPDATE controlroom_leases SET expires_at = expires_at - 1000 WHERE name <> ''"
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=EVERYWHERE)
 def place(request, tmp_path):
-    if request.param.startswith("sqlite"):
-        return Place(request.param, f"sqlite:///{tmp_path}/leases.db")
-    return Place(request.param, request.getfixturevalue("postgres_url"))
+    return empty_place(request.param, request, tmp_path)
 
 
 @pytest.fixture
@@ -163,10 +161,12 @@ def test_a_renewal_does_not_wait_for_the_unit_that_the_lease_guards(postgres_url
 
 
 @pytest.mark.parametrize("level", ["REPEATABLE READ", "SERIALIZABLE"])
-@pytest.mark.parametrize("kind", POSTGRES_KINDS)
-def test_a_unit_with_an_older_snapshot_does_not_write_after_a_takeover_either(postgres_url, kind, level):
-    place = Place(kind, postgres_url)
-    with place.beside() as other, place.opened() as db:
+@pytest.mark.parametrize("kind", [*POSTGRES_KINDS, "mariadb"])
+def test_a_unit_with_an_older_snapshot_does_not_write_after_a_takeover_either(request, tmp_path, kind, level):
+    if (kind, level) == ("mariadb", "SERIALIZABLE"):
+        pytest.skip("who reads there locks: nobody takes the lease over before that unit has ended")
+    place = empty_place(kind, request, tmp_path)
+    with place.beside(lock_timeout_s=0.3) as other, place.opened(lock_timeout_s=0.3) as db:
         other.create_control_tables()
         late = db.lease("nightly", renew=False)
         refused = pytest.raises(TransactionConflictError)

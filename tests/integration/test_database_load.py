@@ -120,6 +120,23 @@ def test_a_row_that_a_foreign_key_refuses_is_named(db, plain, write, place):
     assert stored(plain, "children") == []
 
 
+@pytest.mark.parametrize("listed", [list, iter])
+@pytest.mark.parametrize("place", [11_234])
+def test_a_row_that_cannot_be_sent_is_named_while_copy_runs(db, plain, listed, place):
+    plain.execute("ALTER TABLE t ADD sure boolean")
+    bad = [{"n": 2**40}, {"n": None, "id": 2**31}, {"name": 7}, {"name": "a\0b"}, {"sure": "seven"}, {"more": 1}]
+    with db.unit_of_work() as uow:
+        for change in bad:
+            rows = [row(number, n=None, sure=number % 3 == 0) for number in range(12_000)]
+            rows[place] = rows[place] | change
+            with pytest.raises((IntegrityViolationError, QueryError)) as caught, uow.savepoint():
+                uow.load("t", listed(rows))
+            assert (caught.value.row_index, caught.value.table) == (place, "t"), change
+            assert "seven" not in str(caught.value)
+        uow.insert("t", [row(-1)])
+    assert [each[0] for each in stored(plain)] == [-1]
+
+
 def test_a_statement_that_is_wrong_blames_no_row(db):
     table = sa.Table("t", sa.MetaData(), sa.Column("id", sa.Integer), sa.Column("missing", sa.Integer))
     with pytest.raises(QueryError) as caught, db.unit_of_work() as uow:

@@ -10,14 +10,12 @@ import pytest
 from controlroom.database import Database
 from controlroom.database.registers import changed
 from controlroom.errors import DataError, DoomedTransactionError, QueryError, TransactionConflictError
-from tests.integration.coordination_places import KINDS, POSTGRES_KINDS, Place
+from tests.integration.coordination_places import EVERYWHERE, POSTGRES_KINDS, empty_place
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=EVERYWHERE)
 def place(request, tmp_path):
-    if request.param.startswith("sqlite"):
-        return Place(request.param, f"sqlite:///{tmp_path}/marks.db")
-    return Place(request.param, request.getfixturevalue("postgres_url"))
+    return empty_place(request.param, request, tmp_path)
 
 
 @pytest.fixture
@@ -32,10 +30,10 @@ def watermark(db):
         return uow.watermarks.get("orders")
 
 
-@pytest.mark.parametrize("kind", POSTGRES_KINDS)
+@pytest.mark.parametrize("kind", [*POSTGRES_KINDS, "mariadb"])
 @pytest.mark.parametrize("stands", [None, 1])
-def test_a_later_unit_that_waited_does_not_take_a_watermark_back(postgres_url, kind, stands):
-    place = Place(kind, postgres_url)
+def test_a_later_unit_that_waited_does_not_take_a_watermark_back(request, tmp_path, kind, stands):
+    place = empty_place(kind, request, tmp_path)
     with place.beside() as other, place.opened(lock_timeout_s=30) as db, ThreadPoolExecutor(1) as pool:
         db.create_control_tables()
         if stands is not None:
@@ -53,21 +51,23 @@ def test_a_later_unit_that_waited_does_not_take_a_watermark_back(postgres_url, k
             uow.watermarks.advance("orders", 9)
             waiting = pool.submit(late)
             assert began.wait(30)
-            while not db_waits(db):
+            while not waits(db, kind):
                 pass
         with pytest.raises(DataError, match="cannot go back"):
             waiting.result(timeout=30)
         assert watermark(db) == 9
 
 
-def db_waits(db):
+def waits(db, kind):
+    """Whether somebody waits for a lock there."""
+    if kind == "mariadb":  # the server looks again every tenth of a second (INNODB_LOCK_WAITS)
+        return db.rows("SELECT count(*) FROM information_schema.INNODB_LOCK_WAITS")[0][0] > 0
     return db.rows("SELECT count(*) FROM pg_locks WHERE NOT granted")[0][0] > 0
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "psycopg", "asyncpg"])
+@pytest.mark.parametrize("kind", ["sqlite", "psycopg", "asyncpg", "mariadb"])
 def test_many_workers_that_advance_one_watermark_leave_it_at_the_highest(request, tmp_path, kind):
-    url = f"sqlite:///{tmp_path}/marks.db" if kind == "sqlite" else request.getfixturevalue("postgres_url")
-    place = Place(kind, url)
+    place = empty_place(kind, request, tmp_path)
     with place.opened() as db:
         db.create_control_tables()
     start = threading.Barrier(4)
@@ -117,11 +117,10 @@ def test_what_is_expected_must_stand_there(db):
     assert watermark(db) == 6
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "psycopg", "asyncpg"])
+@pytest.mark.parametrize("kind", ["sqlite", "psycopg", "asyncpg", "mariadb"])
 @pytest.mark.parametrize("begins_with", [None, 0])
 def test_of_many_units_that_go_on_from_one_checkpoint_one_commits(request, tmp_path, kind, begins_with):
-    url = f"sqlite:///{tmp_path}/marks.db" if kind == "sqlite" else request.getfixturevalue("postgres_url")
-    place = Place(kind, url)
+    place = empty_place(kind, request, tmp_path)
     with place.opened() as db:
         db.create_control_tables()
         if begins_with is not None:
@@ -143,9 +142,9 @@ def test_of_many_units_that_go_on_from_one_checkpoint_one_commits(request, tmp_p
         assert sorted(pool.map(go_on, range(6))) == [False] * 5 + [True]
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "psycopg"])
+@pytest.mark.parametrize("kind", ["sqlite", "psycopg", "mariadb"])
 def test_no_change_of_a_shared_count_is_lost(request, tmp_path, kind):
-    url = f"sqlite:///{tmp_path}/marks.db" if kind == "sqlite" else request.getfixturevalue("postgres_url")
+    url = empty_place(kind, request, tmp_path).sync_url
     with Database(url) as db:
         db.create_control_tables()
     start = threading.Barrier(4)

@@ -7,16 +7,14 @@ import pytest
 from controlroom.database import Pruned
 from controlroom.database.control import ledger, received
 from controlroom.errors import ConfigError
-from tests.integration.coordination_places import KINDS, Place
+from tests.integration.coordination_places import EVERYWHERE, empty_place
 
 DAY_S = 86_400
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=EVERYWHERE)
 def place(request, tmp_path):
-    if request.param.startswith("sqlite"):
-        return Place(request.param, f"sqlite:///{tmp_path}/pruning.db")
-    return Place(request.param, request.getfixturevalue("postgres_url"))
+    return empty_place(request.param, request, tmp_path)
 
 
 @pytest.fixture
@@ -41,13 +39,13 @@ def test_what_is_old_is_forgotten_and_what_is_young_or_in_use_is_not(db):
             uow.outbox.put(f"{name} and waiting", 1)
             uow.checkpoints.set(name, 1)
             uow.watermarks.advance(name, 1)
+        uow.insert(ledger, [{"key": "claimed", "claimed_at": "2020-01-05", "expires_at": 9e12}])
     with db.lease("held", renew=False):
         with db.lease("old", renew=False), db.lease("young", renew=False):
             pass
         run(
             db,
-            "UPDATE controlroom_ledger SET claimed_at = '2020-01-05T00:00:00+00:00' WHERE key = 'old'",
-            "INSERT INTO controlroom_ledger (key, claimed_at, expires_at) VALUES ('claimed', '2020-01-05', 9e12)",
+            "UPDATE controlroom_ledger SET claimed_at = '2020-01-05T00:00:00+00:00' WHERE controlroom_ledger.key = 'old'",
             "UPDATE controlroom_received SET received_at = 1 WHERE message_id = 'old'",
             "UPDATE controlroom_outbox SET put_at = 1",
             "UPDATE controlroom_outbox SET set_aside_at = 1 WHERE topic = 'old'",
@@ -69,7 +67,8 @@ def test_what_is_old_is_forgotten_and_what_is_young_or_in_use_is_not(db):
         "old and waiting",
         "young and waiting",
     }
-    assert [row.key for row in db.rows("SELECT key FROM controlroom_ledger WHERE expires_at > 0")] == ["claimed"]
+    claimed = "SELECT controlroom_ledger.key FROM controlroom_ledger WHERE expires_at > 0"
+    assert [row.key for row in db.rows(claimed)] == ["claimed"]
 
 
 def test_many_rows_go_in_batches(db):

@@ -182,7 +182,11 @@ def test_tasks_that_are_cancelled_or_leave_early_give_their_connections_back(pla
 
 # A lost connection
 
-KILL = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database()"
+# It waits until they are gone: the signal alone may be served one statement later.
+KILL = (
+    "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity"
+    " WHERE pid <> pg_backend_pid() AND datname = current_database() AND backend_type = 'client backend'"
+)
 
 
 def streamed_with_losses(place: Place, db: Any, at: set[int], **options: Any) -> list[Any]:
@@ -458,4 +462,5 @@ def test_what_outlives_the_unit_is_refused_and_the_rest_is_not(server):
 
 
 def test_a_database_is_what_its_url_says():
-    assert Database("sqlite://").rows("SELECT 1") == [(1,)]
+    with Database("sqlite://") as db:
+        assert db.rows("SELECT 1") == [(1,)]

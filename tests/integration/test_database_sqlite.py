@@ -173,15 +173,21 @@ def test_a_value_stored_in_a_form_its_type_cannot_read_is_not_shown(db):
     assert "s3cret" not in str(caught.value.to_dict())
 
 
-@pytest.mark.parametrize(
-    ("value", "kind"), [(2**63, IntegrityViolationError), ("\ud800", IntegrityViolationError), ({"a": 1}, QueryError)]
-)
-def test_a_value_the_driver_refuses_is_found_by_its_row(db, value, kind):
-    rows = [row(1), row(2), {"id": 3, "name": value}]
-    with pytest.raises(kind) as caught, db.unit_of_work() as uow:
-        uow.insert("people", rows)
+@pytest.mark.parametrize("value", [2**63, "\ud800", {"a": 1}])
+@pytest.mark.parametrize("size", [3, 3_000])  # directly, and by way of a staging table
+@pytest.mark.parametrize("write", ["insert", "load", "upsert"])
+def test_a_value_the_driver_refuses_is_found_by_row_and_column(db, path, value, write, size):
+    kind = QueryError if isinstance(value, dict) else IntegrityViolationError
+    rows = [row(number) for number in range(size - 1)] + [{"id": size, "name": value}]
+    key = {"key": ["id"]} if write == "upsert" else {}
+    with (
+        pytest.raises(kind, match=rf"people, row {size - 1}: the value of name \(a") as caught,
+        db.unit_of_work() as uow,
+    ):
+        getattr(uow, write)("people", rows, **key)
 
-    assert (caught.value.table, caught.value.row_index) == ("people", 2)
+    assert (caught.value.table, caught.value.column, caught.value.row_index) == ("people", "name", size - 1)
+    assert names(path) == []
 
 
 def test_an_instant_in_a_typed_column_is_stored_in_utc_and_never_without_its_offset(db):

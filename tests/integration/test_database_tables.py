@@ -112,6 +112,15 @@ def test_tuples_need_their_columns_and_mappings_lend_theirs(db, place):
     assert names(place) == ["ada", "bob", "cyd", "dan", "eve"]
 
 
+def test_a_text_in_place_of_a_list_of_columns_is_one_name(db, place):
+    with db.unit_of_work() as uow:
+        uow.execute("CREATE TABLE ab (a INTEGER, b INTEGER, ab INTEGER PRIMARY KEY)")
+        assert uow.insert("ab", [(7,)], columns="ab") == 1
+        assert counts(uow.upsert("ab", [{"a": 1, "b": 2, "ab": 7}], key="ab", update="b")) == (0, 1, 0)
+
+    assert place.look("SELECT b, ab FROM ab") == [(2, 7)]
+
+
 def test_rows_of_a_stream_can_be_written_as_they_are(db, place):
     with db.unit_of_work() as uow:
         uow.insert("people", [row(1, "ada")])
@@ -145,6 +154,8 @@ def test_a_row_of_another_shape_is_refused_with_its_index(db, rows, columns, ind
 
     assert says in str(caught.value)
     assert caught.value.row_index == index
+    named = re.search(r"(?:no value for|than the first row:|has no column) '?(\w+)", says)
+    assert caught.value.column == (named and named[1])
     assert db.rows("SELECT * FROM people") == []
 
 
@@ -171,11 +182,11 @@ def test_the_row_that_was_refused_is_found_and_not_shown(db, place, write, bad):
 
 
 @pytest.mark.parametrize("value", ["\ud800", {"a": 1}])
-def test_a_value_the_driver_refuses_is_found_by_its_row(db, value):
+def test_a_value_the_driver_refuses_is_found_by_row_and_column(db, value):
     with pytest.raises((IntegrityViolationError, QueryError)) as caught, db.unit_of_work() as uow:
         uow.insert("people", [row(1), row(2), {"id": 3, "name": value}])
 
-    assert (caught.value.table, caught.value.row_index) == ("people", 2)
+    assert (caught.value.table, caught.value.column, caught.value.row_index) == ("people", "name", 2)
     assert db.rows("SELECT * FROM people") == []
 
 
@@ -353,6 +364,9 @@ def test_a_key_that_is_null_is_refused_because_each_run_would_insert_it_again(db
         ({"key": ["email"]}, "the rows have no column 'email'"),
         ({"key": ["id"], "update": ["nope"]}, "no column 'nope'"),
         ({"key": ["id"], "update": ["email"]}, "the rows have no column 'email'"),
+        ({"key": 7}, "key=7 names no columns"),
+        ({"key": ["id"], "update": 7}, "update=7 names no columns"),
+        ({"key": ["id"], "columns": 7}, "columns=7 names no columns"),
     ],
 )
 def test_a_key_that_identifies_nothing_is_a_query_error(db, arguments, says):

@@ -225,6 +225,16 @@ def test_a_hook_that_fails_does_not_undo_the_truth_nor_stop_the_next(db, place, 
     assert "on_commit_failed" in caplog.text
 
 
+def test_what_is_no_hook_is_refused_while_it_can_be_mended(db, place):
+    with db.unit_of_work() as uow:
+        uow.insert("people", [row(1, "ada")])
+        for given in (None, 7, "print"):
+            with pytest.raises(QueryError, match="Nothing was registered"):
+                uow.on_commit(given)
+
+    assert names(place) == ["ada"]  # nothing was run, so nothing is doomed
+
+
 def test_hooks_registered_in_a_savepoint_that_was_undone_are_forgotten(db):
     ran = []
     with db.unit_of_work() as uow:
@@ -394,6 +404,11 @@ def test_a_watermark_moves_on_with_the_data_and_never_back(control, values):
 
 
 # Opening, limits and closing
+
+
+def test_tables_are_listed_by_the_name_of_a_schema_only(db):
+    with pytest.raises(QueryError, match="A int is no schema"):
+        db.tables(7)
 
 
 def test_a_closed_database_says_so(db):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, Final
 
-from controlroom.logs.context import bound_facts
+from controlroom.logs.context import bound_facts, current_job
 from controlroom.redaction import generation, redact_text
 
 __all__ = ["application_name"]
@@ -14,14 +14,14 @@ _LONGEST_BYTES: Final = 63  # PostgreSQL cuts there (NAMEDATALEN - 1)
 
 
 def application_name(given: str | None) -> str:
-    """Return *given*, else a name from the run that is bound here: ``controlroom <job> <run id>``.
+    """Return *given*, else a name from the run that goes on here: ``controlroom <job> <run id>``.
 
     Printable ASCII, as the server would make of it; 63 bytes at most, and the run id whole.
     """
     if given is not None:
         return _shown(given, None, None, generation())
     facts = bound_facts()
-    return _shown("controlroom", facts.get("job"), facts.get("run_id"), generation())
+    return _shown("controlroom", facts.get("job", current_job()), facts.get("run_id"), generation())
 
 
 @lru_cache(maxsize=64)

@@ -136,6 +136,17 @@ class Backend(Protocol):
     def link_of(self, connection: Connection) -> Link:
         """Return the link below a SQLAlchemy connection."""
 
+    @property
+    def stops_when_cancelled(self) -> bool:
+        """Whether a driver for asyncio stops a statement by itself where its task is cancelled, at the server, too."""
+
+    @property
+    def keeps_connections(self) -> bool:
+        """Whether a connection may wait for the next unit as it is, rather than in SQLAlchemy's pool."""
+
+    def still_serves(self, link: Any) -> bool:
+        """Tell whether *link*, which was kept, may serve again; nothing is sent, and nobody is waited for."""
+
     def begin(self, link: Any, *, read_only: bool, isolation: str | None) -> None:
         """Begin a transaction within the limits of time."""
 

@@ -7,11 +7,12 @@ not know either, the unit is in doubt.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
 
-from controlroom.errors import CommitInDoubtError, ControlRoomError, DoomedTransactionError
+from controlroom.errors import CommitInDoubtError, ControlRoomError, DoomedTransactionError, QueryError
 from controlroom.policy.flow import Flow, StepFailed
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Outcome",
     "RollBack",
     "Step",
+    "as_hook",
     "conclude",
     "doomed_by",
     "told",
@@ -130,3 +132,15 @@ def told(interruption: T, ended: Ended) -> T:
     """Tell the interrupted what became of the unit: neither KeyboardInterrupt nor CancelledError says so itself."""
     interruption.add_note(f"controlroom: interrupted while the unit of work ended; it is {ended.outcome}.")
     return interruption
+
+
+def as_hook(fn: Callable[[], object]) -> Callable[[], object]:
+    """Return *fn*, which is to run after COMMIT: too late to learn that nobody can call it.
+
+    Raises:
+        QueryError: Nobody can.
+    """
+    if not callable(fn):
+        message = f"on_commit takes a function without arguments, not {fn!r}. Nothing was registered."
+        raise QueryError(message)
+    return fn

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field, fields
 from typing import Literal, get_args
 
 from controlroom.database.credentials import Credentials, Password
 from controlroom.database.tls import Tls, TlsChoice
 from controlroom.errors import ConfigError
+from controlroom.policy.quantities import is_finite, is_whole
 
 __all__ = ["Isolation", "Options", "Profile", "checked_isolation"]
 
@@ -38,13 +38,13 @@ class Options:
         """Refuse limits that nothing could meet, and read what can be given in several forms."""
         for name in (each.name for each in fields(self) if each.name.endswith("_s")):
             seconds = getattr(self, name)
-            if not isinstance(seconds, int | float) or not math.isfinite(seconds) or seconds <= 0:
+            if not is_finite(seconds) or seconds <= 0:
                 message = f"{name}={seconds!r} is not possible: give seconds, more than zero."
                 raise ConfigError(message)
         if self.profile not in get_args(Profile):
             message = f"profile={self.profile!r} is unknown: choose one of {', '.join(get_args(Profile))}."
             raise ConfigError(message)
-        if self.pool_size < 1:
+        if not is_whole(self.pool_size) or self.pool_size < 1:
             message = f"pool_size={self.pool_size!r} is not possible: give the number of connections, 1 or more."
             raise ConfigError(message)
         if not isinstance(self.application_name, str | None):
@@ -64,7 +64,7 @@ def checked_isolation(isolation: str | None) -> str | None:
     """
     if isolation is None:
         return None
-    level = isolation.upper().replace("_", " ")
+    level = str(isolation).upper().replace("_", " ")
     if level not in get_args(Isolation):
         message = f"isolation={isolation!r} is unknown: choose one of {', '.join(get_args(Isolation))}, or None."
         raise ConfigError(message)

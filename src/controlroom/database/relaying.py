@@ -14,6 +14,7 @@ from controlroom.database.transaction import Transaction
 from controlroom.database.unit_of_work import UnitOfWork
 from controlroom.errors import ConfigError, ControlRoomError, Disposition, ShutdownRequested
 from controlroom.logs import get_logger
+from controlroom.policy.quantities import is_whole
 
 if TYPE_CHECKING:
     from controlroom.database.unit_of_work_async import AsyncUnitOfWork
@@ -44,9 +45,12 @@ class Relaying:
     def __init__(self, topic: str | None, limit: int, max_attempts: int, *, ordered: bool) -> None:
         asked_for: dict[str, object] = {"limit": limit, "max_attempts": max_attempts}
         for what, number in asked_for.items():
-            if not isinstance(number, int) or number < 1:
+            if not is_whole(number) or number < 1:
                 message = f"{what}={number!r} is not possible: give a whole number, 1 or more."
                 raise ConfigError(message)
+        if not isinstance(topic, str | None):
+            message = f"topic={topic!r} is not possible: give a text, or None for messages about anything."
+            raise ConfigError(message)
         self._topic, self._limit, self._max_attempts, self._ordered = topic, limit, max_attempts, ordered
         self._after = 0
         self._tried = 0
@@ -123,12 +127,20 @@ def relay(
     begin: Callable[[], UnitOfWork], handler: Callable[[Message[UnitOfWork]], object], relaying: Relaying
 ) -> Relayed:
     """Hand messages on to *handler*, each in a unit of its own."""
+    _require_callable(handler)
     while relaying.goes_on:
         with begin() as uow:
             taken = relaying.next(uow._work)  # noqa: SLF001 - one floor, two files
             if taken is not None:
                 relaying.settle(uow._work, taken, _handed_on(handler, taken, uow))  # noqa: SLF001 - as above
     return relaying.end()
+
+
+def _require_callable(handler: object) -> None:
+    """Refuse what nobody could call, before it counts against a message."""
+    if not callable(handler):
+        message = f"handler={handler!r} is not possible: give a function of one message. Nothing was handed on."
+        raise ConfigError(message)
 
 
 def _handed_on(handler: Callable[[Message[UnitOfWork]], object], taken: Taken, uow: UnitOfWork) -> Exception | None:
@@ -148,6 +160,7 @@ async def relay_async(
     begin: Callable[[], AsyncUnitOfWork], handler: Callable[[Message[AsyncUnitOfWork]], Any], relaying: Relaying
 ) -> Relayed:
     """Hand messages on to *handler*, which is awaited where it can be, each in a unit of its own."""
+    _require_callable(handler)
     while relaying.goes_on:
         async with begin() as uow:
             taken: Taken | None = await uow._run(relaying.next, uow._work)  # noqa: SLF001 - one floor, two files

@@ -23,7 +23,7 @@ from controlroom.errors import (
 from controlroom.policy.flow import Flow
 from controlroom.retrying import RetryPolicy
 
-__all__ = ["Attempts", "awaitable", "checked", "performed"]
+__all__ = ["Attempts", "awaitable", "checked", "performed", "require_body"]
 
 T = TypeVar("T")
 
@@ -41,6 +41,17 @@ def awaitable(outcome: Awaitable[T]) -> Awaitable[T]:
         "Give AsyncDatabase a coroutine function, Database a plain one."
     )
     raise QueryError(message)
+
+
+def require_body(fn: object) -> None:
+    """Refuse what cannot be called.
+
+    Raises:
+        QueryError: *fn* cannot.
+    """
+    if not callable(fn):
+        message = f"transact takes a function of the unit of work, not a {type(fn).__name__}. Nothing was begun."
+        raise QueryError(message)
 
 
 def checked(result: T) -> T:

@@ -52,7 +52,16 @@ class Catalog:
 
 
 def table_names(connection: Connection, backend: Backend, schema: str | None) -> list[str]:
-    """Return the names of all tables, sorted."""
+    """Return the names of all tables, sorted.
+
+    Raises:
+        QueryError: *schema* is no name.
+    """
+    if not isinstance(schema, str | None):
+        message = (
+            f"A {type(schema).__name__} is no schema. Nothing was run. Give its name, or None for the default one."
+        )
+        raise QueryError(message)
     return describer_for(backend).names(schema, connection)
 
 

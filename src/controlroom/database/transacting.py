@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from controlroom.database.retried import Attempts, awaitable, checked, performed
+from controlroom.database.retried import Attempts, awaitable, checked, performed, require_body
 from controlroom.database.settling import SettlingStep
 from controlroom.database.unit_of_work import UnitOfWork
 from controlroom.errors import CommitInDoubtError
@@ -27,6 +27,7 @@ def transacted(
     fence: Callable[[], UnitOfWork],
 ) -> T | None:
     """Return ``fn(uow)`` for a unit of *begin*; units of *fence* settle what became of it."""
+    require_body(fn)
 
     def attempt() -> T | None:
         try:
@@ -57,6 +58,7 @@ async def transacted_async(
     fence: Callable[[], AsyncUnitOfWork],
 ) -> T | None:
     """Return ``await fn(uow)`` for a unit of *begin*; units of *fence* settle what became of it."""
+    require_body(fn)
 
     async def attempt() -> T | None:
         try:

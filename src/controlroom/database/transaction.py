@@ -106,9 +106,12 @@ class Transaction:
                 if not self.backend.may_begin_again(self._link):
                     raise
                 connection.invalidate()
+                connection.rollback()  # SQLAlchemy's own state, where the connection was kept; nothing is sent
                 self._link = self.backend.link_of(connection)  # which opens another one
                 self._begin_on_link()
         except BaseException as error:  # noqa: BLE001 - translated, or raised again as it is
+            if not isinstance(error, Exception):
+                connection.invalidate()  # interrupted: BEGIN may still be on its way
             reraise(error, self.translated(error, Situation("BEGIN", "begin")))
         self.outcome = Outcome.OPEN
 
@@ -293,19 +296,29 @@ class Transaction:
             with suppress(Exception):
                 self.connection.invalidate()
 
-    def close(self) -> None:
-        """Give the connection back, never with a transaction open on it."""
+    def close(self) -> Connection | None:
+        """Let go of the connection, never with a transaction open on it; return it if it can be kept for another unit.
+
+        Else it was closed.
+        """
         if self.outcome is Outcome.OPEN:
             self.outcome = Outcome.ROLLED_BACK
-        connection = self._connection
+        connection, kept = self._connection, False
         if connection is None:
-            return
+            return None
         try:
             if self.outcome is not Outcome.COMMITTED and not connection.invalidated:
                 self._roll_back()
+            # The second: an ORM session has a connection of its own, which may have found out first that it is lost.
+            kept = self.backend.keeps_connections and not connection.invalidated and connection.connection.is_valid
+        except BaseException:
+            connection.invalidate()  # interrupted: nobody knows whether the transaction is still open
+            raise
         finally:
             self._connection = None
-            _give_back(connection)
+            if not kept:
+                _give_back(connection)
+        return connection if kept else None
 
 
 def _give_back(connection: Connection) -> None:

@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, LiteralString, TypeVar, overload
 
-from sqlalchemy import CursorResult, Executable, Result, Row, Table, UpdateBase
+from sqlalchemy import Connection, CursorResult, Executable, Result, Row, Table, UpdateBase
 from sqlalchemy.schema import DDLElement
 
 from controlroom.database.claims import Claim, finish, hold
 from controlroom.database.classify import converting
+from controlroom.database.ending import Ended, Outcome, conclude
 from controlroom.database.grammar import grammar_for
 from controlroom.database.identifiers import Sql, Statement
 from controlroom.database.lease_rows import Hold, guard
@@ -25,6 +26,7 @@ from controlroom.database.tables import Catalog
 from controlroom.database.transaction import Transaction
 from controlroom.database.writes import WriteCount, insert_rows, load_rows, upsert_rows
 from controlroom.errors import QueryError
+from controlroom.policy.flow import drive
 
 __all__ = ["Unit"]
 
@@ -64,6 +66,33 @@ class Unit:
         self._checkpoints = Checkpoints(work)
         self._watermarks = Watermarks(work)
         self._outbox = Outbox(work)
+
+    def _end(self, error: BaseException | None) -> Ended:
+        """Commit, or roll back because of *error*, which left the block, or because of one that did not."""
+        work = self._work
+        if work.outcome is not Outcome.OPEN:  # rolled back inside the block
+            return Ended(work.outcome)
+        failure = error or self._failure_of_flush()
+        ended = drive(conclude(failure, work.swallowed), work.perform)
+        work.outcome = ended.outcome
+        return ended if failure is error else Ended(ended.outcome, failure)
+
+    def _failure_of_flush(self) -> BaseException | None:
+        """Write what the session has changed, unless nothing will be committed; return what was raised."""
+        try:
+            if self._work.will_commit:
+                self._objects.flush()
+        except BaseException as error:  # noqa: BLE001 - whatever it is: it ends the unit, and is raised behind that
+            return error
+        return None
+
+    def _let_go(self) -> Connection | None:
+        """Let go of the objects and the connection; return it where it can be kept for another unit."""
+        try:
+            self._objects.end(committed=self._work.outcome is Outcome.COMMITTED)
+        finally:
+            kept = self._work.close()
+        return kept
 
     @property
     def checkpoints(self) -> Checkpoints:
@@ -187,9 +216,10 @@ class Unit:
             QueryError: As in `insert`; *key* names no unique constraint.
 
         Guarantees:
-            The counts are those of rows of the table. Memory is flat: above 2,000 rows they go by way of a temporary
-            table and are merged by two statements, for each of which ``statement_timeout_s`` holds. Not promised: that keys which only a collation makes equal ("a" and "A" under NOCASE) are counted
-            once; they are applied in order.
+            The counts are those of rows of the table. Memory is flat: above 2,000 rows (200 on PostgreSQL) they go by way of
+            a temporary table and are merged by one statement or two, for each of which ``statement_timeout_s`` holds.
+            Not promised: that keys which only a collation makes equal ("a" and "A" under NOCASE) are counted once; they are
+            applied in order.
         """
         count: WriteCount = self._writing(upsert_rows, table, rows, key=key, update=update, columns=columns)
         return count

@@ -8,14 +8,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from controlroom import clock
-from controlroom.database.ending import Ended, Outcome, RollBack, conclude
+from controlroom.database.ending import Ended, Outcome, RollBack, as_hook
 from controlroom.database.objects import Objects
 from controlroom.database.sources import Source
 from controlroom.database.transaction import SavepointState, Transaction
 from controlroom.database.unit import Unit
 from controlroom.errors import QueryError
 from controlroom.logs import get_logger
-from controlroom.policy.flow import drive
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -32,7 +31,8 @@ def log_end(work: Transaction, ended: Ended, began_s: float, failure: BaseExcept
     elapsed_s = round(clock.monotonic_s() - began_s, 6)
     if ended.outcome is Outcome.COMMITTED:
         _log.debug("unit_committed", unit=work.ref, elapsed_s=elapsed_s)
-        _log_marks(work)
+        if work.marks:
+            _log_marks(work)
     elif ended.outcome is Outcome.ROLLED_BACK:
         _log.info("unit_rolled_back", unit=work.ref, reason=_reason(failure or ended.error), elapsed_s=elapsed_s)
     else:
@@ -139,29 +139,12 @@ class UnitOfWork(Unit):
         if ended.error is not None:
             raise ended.error
 
-    def _end(self, error: BaseException | None) -> Ended:
-        if self._work.outcome is not Outcome.OPEN:  # rolled back inside the block
-            return Ended(self._work.outcome)
-        failure = error or self._failure_of_flush()
-        ended = drive(conclude(failure, self._work.swallowed), self._work.perform)
-        self._work.outcome = ended.outcome
-        return ended if failure is error else Ended(ended.outcome, failure)
-
-    def _failure_of_flush(self) -> BaseException | None:
-        """Write what the session has changed, unless nothing will be committed; return what was raised."""
-        try:
-            if self._work.will_commit:
-                self._objects.flush()
-        except BaseException as error:  # noqa: BLE001 - whatever it is: it ends the unit, and is raised behind that
-            return error
-        return None
-
     def _close(self) -> None:
-        self._objects.end(committed=self._work.outcome is Outcome.COMMITTED)
+        kept = None
         try:
-            self._work.close()
+            kept = self._let_go()
         finally:
-            self._source.check_in(self._number)
+            self._source.check_in(self._number, kept)
 
     def _run_hooks(self) -> None:
         for hook in self._work.hooks:
@@ -219,6 +202,9 @@ class UnitOfWork(Unit):
 
         An exception in it is logged and changes nothing: the unit has committed. What is registered inside a savepoint
         that is rolled back is forgotten. Not promised: that *fn* is called when the process dies after COMMIT.
+
+        Raises:
+            QueryError: *fn* cannot be called, or the unit is not open. Nothing was registered.
         """
         self._work.require_open()
-        self._work.hooks.append(fn)
+        self._work.hooks.append(as_hook(fn))

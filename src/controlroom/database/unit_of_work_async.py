@@ -6,16 +6,17 @@ import asyncio
 import inspect
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from types import TracebackType
 from typing import Any, LiteralString, Self, TypeVar, overload
 
 from sqlalchemy import CursorResult, Executable, Result, UpdateBase
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
-from sqlalchemy.util import await_only
+from sqlalchemy.util import await_only, greenlet_spawn
 
 from controlroom import clock
 from controlroom.database.claims import Claim
-from controlroom.database.ending import Ended, Outcome, RollBack, Step, conclude, told
+from controlroom.database.ending import Ended, Outcome, RollBack, Step, as_hook, told
 from controlroom.database.identifiers import Sql, Statement
 from controlroom.database.lease_rows import Hold
 from controlroom.database.lease_state import LeaseState
@@ -28,7 +29,6 @@ from controlroom.database.unit_of_work import Savepoint, log_end, log_failed_hoo
 from controlroom.database.writes import WriteCount
 from controlroom.draining import drained
 from controlroom.errors import QueryError
-from controlroom.policy.flow import drive_async
 
 __all__ = ["AsyncSavepoint", "AsyncUnitOfWork"]
 
@@ -66,6 +66,7 @@ class AsyncUnitOfWork:
         self._began_s = 0.0
         self._number = 0
         self._busy = False
+        self._is_kept = False
         self._awaits_rows = False
         self._session: AsyncSession | None = None
         self.checkpoints: AsyncCheckpoints = AsyncCheckpoints(self._unit.checkpoints, self._run)
@@ -79,15 +80,19 @@ class AsyncUnitOfWork:
         self._number = await self._source.take_turn(self._work)
         self._began_s = clock.monotonic_s()
         try:
-            await drained(self._open())
+            self._connection = self._source.kept()
+            if self._connection is not None and self._source.backend.stops_when_cancelled:
+                await self._in_greenlet(self._work.begin, self._connection.sync_connection)
+            else:
+                await drained(self._open())
         except BaseException:
-            await drained(self._close())
+            await drained(self._close(self._let_go))
             raise
         return self
 
     async def _open(self) -> None:
-        self._connection = await self._source.connect()
-        await self._connection.run_sync(self._work.begin)
+        self._connection = self._connection or await self._source.connect()
+        await self._in_greenlet(self._work.begin, self._connection.sync_connection)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -104,47 +109,34 @@ class AsyncUnitOfWork:
 
     async def _finish(self, error: BaseException | None, ended: list[Ended]) -> None:
         """End the unit and all that follows from it: one piece, which no cancellation divides."""
-        try:
-            ended.append(await self._end(error))
-        finally:
-            await self._close()
+        await self._close(partial(self._end, error, ended))
         log_end(self._work, ended[0], self._began_s, error)
-        if ended[0].outcome is Outcome.COMMITTED:
+        if ended[0].outcome is Outcome.COMMITTED and self._work.hooks:
             await self._run_hooks()
 
-    async def _end(self, error: BaseException | None) -> Ended:
-        if self._work.outcome is not Outcome.OPEN:  # rolled back inside the block
-            return Ended(self._work.outcome)
-        failure = error or await self._failure_of_flush()
-        ended = await drive_async(conclude(failure, self._work.swallowed), self._perform)
-        self._work.outcome = ended.outcome
-        return ended if failure is error else Ended(ended.outcome, failure)
-
-    async def _failure_of_flush(self) -> BaseException | None:
-        """Write what the session has changed, unless nothing will be committed; return what was raised."""
+    def _end(self, error: BaseException | None, ended: list[Ended]) -> None:
         try:
-            if self._session is not None and self._work.will_commit:
-                await self._in_greenlet(self._unit._objects.flush)  # noqa: SLF001 - its other half
-        except BaseException as error:  # noqa: BLE001 - whatever it is: it ends the unit, and is raised behind that
-            return error
-        return None
+            ended.append(self._unit._end(error))  # noqa: SLF001 - its other half
+        finally:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        self._is_kept = self._unit._let_go() is not None  # noqa: SLF001 - its other half
 
     async def _perform(self, step: Step) -> bool | None:
         return await self._in_greenlet(self._work.perform, step)
 
-    async def _close(self) -> None:
-        self._unit._objects.end(committed=self._work.outcome is Outcome.COMMITTED)  # noqa: SLF001 - its other half
+    async def _close(self, let_go: Callable[[], None]) -> None:
         try:
-            if self._connection is not None:
-                await self._in_greenlet(self._work.close)
+            await self._in_greenlet(let_go)
         finally:
-            await self._source.give_back(self._number)
+            await self._source.give_back(self._number, self._connection if self._is_kept else None)
 
     async def _in_greenlet(self, fn: Callable[..., T], *args: Any) -> T:
         """Call *fn*, synchronous code over SQLAlchemy, so that the driver below it is awaited."""
         if self._connection is None:
             return fn(*args)  # which refuses: the unit has not begun
-        return await self._connection.run_sync(lambda _: fn(*args))
+        return await greenlet_spawn(fn, *args)
 
     async def _run(self, fn: Callable[..., Any], *args: Any) -> Any:
         """Run one statement to its end, or to where a cancellation stops it."""
@@ -157,6 +149,8 @@ class AsyncUnitOfWork:
             raise QueryError(message)
         self._busy = True
         try:
+            if self._source.backend.stops_when_cancelled:
+                return await _unless_cancelled(begin())
             return await drained(begin(), self._hurry)
         except asyncio.CancelledError as error:
             self._work.interrupted_by(error)
@@ -316,7 +310,29 @@ class AsyncUnitOfWork:
         What *fn* returns is awaited, where it can be.
         """
         self._work.require_open()
-        self._work.hooks.append(fn)
+        self._work.hooks.append(as_hook(fn))
+
+
+async def _unless_cancelled(statement: Awaitable[T]) -> T:
+    """Await *statement*, whose driver stops it where its task is cancelled, also at the server, and waits for that.
+
+    As `drained`, without the cost of a task of its own. Should the driver, or SQLAlchemy, make something
+    else of the cancellation, it is delivered all the same.
+    """
+    task = asyncio.current_task()
+    before = 0 if task is None else task.cancelling()
+    failure: BaseException | None = None
+    try:
+        result = await statement
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:
+        if task is None or task.cancelling() == before:
+            raise
+        failure = error
+    if task is not None and task.cancelling() > before:
+        raise asyncio.CancelledError from failure
+    return result
 
 
 async def _next(iterator: AsyncIterator[Any]) -> Any:

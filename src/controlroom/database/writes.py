@@ -11,7 +11,7 @@ from typing import Any, Final, NoReturn, TypeVar, cast
 
 from sqlalchemy import Column, CursorResult, Dialect, Table
 
-from controlroom.database.rows import CountedRows, DriverRow, RowShape, column_of, first_and_rest, shape_of
+from controlroom.database.rows import CountedRows, DriverRow, RowShape, column_of, first_and_rest, named, shape_of
 from controlroom.database.transaction import Transaction
 from controlroom.errors import IntegrityViolationError, QueryError
 
@@ -96,14 +96,14 @@ class Keyed:
 
     def __init__(self, shape: RowShape, key: Sequence[str], update: Sequence[str] | None) -> None:
         self.shape = shape
-        self.key: tuple[Column[Any], ...] = tuple(
-            self._given(name) for name in ([key] if isinstance(key, str) else key)
-        )
+        self.key: tuple[Column[Any], ...] = tuple(self._given(name) for name in named(shape.table, "key", key))
         if not self.key:
             message = f"{shape.table.name}: key=[] names no column. Nothing was run."
             raise QueryError(message, table=shape.table.name)
         others = tuple(each for each in shape.given if each not in frozenset(self.key))
-        self.update: tuple[Column[Any], ...] = others if update is None else tuple(self._given(name) for name in update)
+        self.update: tuple[Column[Any], ...] = others
+        if update is not None:
+            self.update = tuple(self._given(name) for name in named(shape.table, "update", update))
         order = {each: place for place, each in enumerate(shape.columns)}
         self.places: tuple[int, ...] = tuple(order[each] for each in self.key)
 

@@ -15,7 +15,8 @@ from controlroom import clock, shutdown
 from controlroom.errors import ConfigError, ControlRoomError
 from controlroom.jobs.outcome import Outcome, exit_code_of, outcome_of
 from controlroom.jobs.run import Run, new_run_id
-from controlroom.logs import bound, get_logger
+from controlroom.logs import get_logger
+from controlroom.logs.context import running
 from controlroom.logs.failures import UNFORESEEN
 from controlroom.logs.surroundings import host_facts
 from controlroom.settings import BaseSettings, Unknown, explain_settings, load_settings
@@ -156,7 +157,7 @@ class Job(Generic[S, T]):
         """Open one run: bind its id and deadline, load its settings, and tell in the log how it went. For hosts."""
         began_s, run_id = clock.monotonic_s(), new_run_id()
         within = nullcontext() if launch.deadline_s is None else clock.deadline(launch.deadline_s)
-        with bound(run_id=run_id):
+        with running(self.name, run_id):
             _log.info(
                 "run_started",
                 job=self.name,

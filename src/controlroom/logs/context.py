@@ -13,7 +13,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from controlroom.logs.shape import without_reserved
 
-__all__ = ["bound", "bound_facts", "spawn"]
+__all__ = ["bound", "bound_facts", "current_job", "running", "spawn"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -21,6 +21,8 @@ T = TypeVar("T")
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 # One variable of our own: structlog's contextvars belong to the host, whose lines must not change.
 _facts: ContextVar[Mapping[str, Any]] = ContextVar("controlroom_bound_facts", default=_NOTHING)
+# Beside the facts: its name stands in the first and the last line of a run, and would only lengthen those between.
+_job: ContextVar[str | None] = ContextVar("controlroom_job", default=None)
 
 
 def bound_facts() -> Mapping[str, Any]:
@@ -45,6 +47,23 @@ def bound(**facts: Any) -> Iterator[None]:
         # A generator that is closed from another context (an abandoned async one, by the loop) has nothing to restore.
         with contextlib.suppress(ValueError):
             _facts.reset(token)
+
+
+@contextmanager
+def running(job: str, run_id: str) -> Iterator[None]:
+    """Make the block the run *run_id* of *job*: every line of it carries ``run_id``. For `controlroom.jobs`."""
+    token = _job.set(job)
+    try:
+        with bound(run_id=run_id):
+            yield
+    finally:
+        with contextlib.suppress(ValueError):  # as above
+            _job.reset(token)
+
+
+def current_job() -> str | None:
+    """Return the name of the job that runs here; None outside of a run. It follows what bound facts follow."""
+    return _job.get()
 
 
 def spawn(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:

@@ -12,9 +12,9 @@ from controlroom.testing import ManualClock
 def test_the_holders_are_named_with_their_time() -> None:
     with ManualClock() as clock:
         checkouts = Checkouts(2)
-        checkouts.add("a", "thread A")
+        checkouts.add(1, "a", "thread A")
         clock.advance(12)
-        checkouts.add("b", "thread B")
+        checkouts.add(2, "b", "thread B")
         clock.advance(3)
 
         error = checkouts.exhausted(3)
@@ -25,13 +25,13 @@ def test_the_holders_are_named_with_their_time() -> None:
 
 def test_only_who_has_every_connection_waits_for_itself() -> None:
     checkouts = Checkouts(2)
-    first = checkouts.add("a", "thread A")
+    checkouts.add(1, "a", "thread A")
     assert not checkouts.all_are_held_by("a")
-    checkouts.add("a", "thread A")
+    checkouts.add(2, "a", "thread A")
     assert checkouts.all_are_held_by("a")
     assert not checkouts.all_are_held_by("b")
-    assert checkouts.remove(first) == 1
-    checkouts.add("b", "thread B")
+    assert checkouts.remove(1) == 1
+    checkouts.add(3, "b", "thread B")
     assert not checkouts.all_are_held_by("a")
 
 
@@ -43,7 +43,7 @@ def test_whoever_would_wait_for_its_own_lock_is_told_since_when_it_has_it() -> N
     writing = True
     with ManualClock() as clock:
         checkouts = Checkouts(2)
-        checkouts.add("a", "thread A", lambda: writing)
+        checkouts.add(1, "a", "thread A", lambda: writing)
         clock.advance(7)
         checkouts.require_no_write_unit_of("b")
         with pytest.raises(QueryError, match=r"thread A already holds a write unit .* begun 7\.0 s ago") as caught:
@@ -51,3 +51,17 @@ def test_whoever_would_wait_for_its_own_lock_is_told_since_when_it_has_it() -> N
         assert caught.value.disposition == "stop"
         writing = False
         checkouts.require_no_write_unit_of("a")
+
+
+def test_the_garbage_collector_may_give_one_back_inside_of_any_call() -> None:
+    """It closes streams that nobody closed, in whichever thread it runs: with a plain lock, that one would stand still."""
+    checkouts = Checkouts(2)
+    checkouts.add(1, "b", "thread B")
+
+    def collect() -> bool:
+        assert checkouts.remove(1) == 1
+        return False
+
+    checkouts.add(2, "a", "thread A", collect)
+    checkouts.require_no_write_unit_of("a")
+    assert 1 not in checkouts

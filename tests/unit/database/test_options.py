@@ -31,10 +31,16 @@ def test_a_timeout_is_a_finite_number_of_seconds(kind: type, name: str, seconds:
         kind("sqlite://", **{name: seconds})
 
 
-@pytest.mark.parametrize("arguments", [{"profile": "lambda"}, {"pool_size": 0}, {"application_name": 7}])
-def test_an_unknown_profile_and_an_empty_pool_are_refused(arguments: dict[str, object]) -> None:
+@pytest.mark.parametrize("arguments", [{"profile": "lambda"}, {"profile": 7}, {"application_name": 7}])
+def test_an_unknown_profile_and_what_is_no_name_are_refused(arguments: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match=next(iter(arguments))):
         Database("sqlite://", **arguments)
+
+
+@pytest.mark.parametrize("size", [0, -1, 1.5, "3", None, True])
+def test_the_size_of_a_pool_is_a_whole_number_above_zero(size: object) -> None:
+    with pytest.raises(ConfigError, match="pool_size"):
+        Database("sqlite://", pool_size=size)  # type: ignore[arg-type]  # on purpose
 
 
 @pytest.mark.parametrize("level", ["serializable", "READ COMMITTED", "repeatable_read", "Read Uncommitted"])
@@ -42,10 +48,10 @@ def test_a_standard_level_is_accepted_in_any_spelling(level: str) -> None:
     assert checked_isolation(level) == level.upper().replace("_", " ")
 
 
-@pytest.mark.parametrize("level", ["", "SNAPSHOT", "IMMEDIATE"])
-def test_another_level_is_refused_before_the_unit_begins(level: str) -> None:
+@pytest.mark.parametrize("level", ["", "SNAPSHOT", "IMMEDIATE", 7])
+def test_another_level_is_refused_before_the_unit_begins(level: object) -> None:
     with Database("sqlite://") as db, pytest.raises(ConfigError, match="isolation"):
-        db.unit_of_work(isolation=level)
+        db.unit_of_work(isolation=level)  # type: ignore[arg-type]  # on purpose
     assert checked_isolation(None) is None
 
 

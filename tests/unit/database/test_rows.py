@@ -7,12 +7,13 @@ from datetime import date
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Column, Date, Integer, MetaData, Table, Text, func
+from sqlalchemy import JSON, Boolean, Column, Date, Integer, MetaData, Table, Text, func
+from sqlalchemy.dialects.postgresql import psycopg
 from sqlalchemy.dialects.sqlite import dialect
 
 from controlroom.database.backends import backend_for
 from controlroom.database.rows import CountedRows, first_and_rest, shape_of
-from controlroom.errors import QueryError
+from controlroom.errors import IntegrityViolationError, QueryError
 
 TABLE = Table(
     "t",
@@ -25,6 +26,7 @@ TABLE = Table(
 )
 
 BACKEND = backend_for("sqlite://")
+POSTGRES = backend_for("postgresql+psycopg://u@h/d")
 
 
 def driver_rows(rows, columns=None):
@@ -97,3 +99,50 @@ def test_a_name_that_is_none_is_refused_with_what_was_probably_meant() -> None:
         shape_of(TABLE, {"notes": 1}, None, BACKEND, dialect())
     with pytest.raises(QueryError, match="It has id, day, note, at, by_sql"):
         shape_of(TABLE, {7: 1}, None, BACKEND, dialect())
+
+
+TRUTHS = Table(
+    "truths",
+    MetaData(),
+    Column("id", Integer),
+    Column("sure", Boolean),
+    Column("j", JSON),
+    Column("d", Text, default="d"),
+)
+VALUES = st.tuples(st.integers(), st.none() | st.booleans() | st.sampled_from([0, 1, 1.0, 2, "x", []]), st.integers())
+
+
+@given(st.lists(VALUES, min_size=1, max_size=6), st.permutations(["id", "sure", "j"]), st.booleans(), st.data())
+def test_rows_made_ready_at_once_are_those_made_ready_one_by_one(rows, names, chosen, data) -> None:
+    given = [tuple(row[["id", "sure", "j"].index(name)] for name in names) for row in rows]
+    if not chosen or data.draw(st.booleans()):
+        given = [dict(zip(names, row, strict=True)) for row in given]
+    if data.draw(st.booleans()):
+        odd = data.draw(st.sampled_from([(1,), {"id": 1}, "abc", {"id": 1, "sure": None, "j": 2, "more": 3}, None]))
+        given[data.draw(st.integers(0, len(given) - 1))] = odd
+    shape = shape_of(TRUTHS, dict.fromkeys(names), names if chosen else None, POSTGRES, psycopg.dialect())
+
+    def outcome(make):
+        try:
+            return repr([tuple(getattr(value, "obj", value) for value in row) for row in make(given, 7)])
+        except (QueryError, IntegrityViolationError) as error:
+            return (type(error), str(error), error.row_index)
+
+    assert outcome(shape.ready) == outcome(shape.driver_rows)
+
+
+def test_a_list_of_its_own_kind_is_iterated_as_it_wants() -> None:
+    class Doubled(list):
+        def __iter__(self):
+            return (2 * each for each in super().__iter__())
+
+    assert list(first_and_rest(Doubled([(1,), (2,)]))[1]) == [(1, 1), (2, 2)]
+
+
+@pytest.mark.parametrize("width", [1, 3])
+def test_a_tuple_of_another_width_is_refused_where_nothing_is_converted(width: int) -> None:
+    table = Table("plain", MetaData(), Column("a", Integer), Column("b", Integer))
+    shape = shape_of(table, (1, 2), ["a", "b"], POSTGRES, psycopg.dialect())
+
+    with pytest.raises(QueryError, match=f"row 8: it has {width} values for 2 columns"):
+        shape.ready([(1, 2), (3,) * width], 7)

@@ -155,6 +155,20 @@ class Mysql:
         link: MysqlLink = connection.info[KEY]
         return link
 
+    @property
+    def stops_when_cancelled(self) -> bool:
+        """Whether a driver for asyncio stops a statement by itself where its task is cancelled, at the server, too."""
+        return False
+
+    @property
+    def keeps_connections(self) -> bool:
+        """Whether a connection may wait for the next unit as it is: the pool asks the server before each (a "ping")."""
+        return False
+
+    def still_serves(self, link: MysqlLink) -> bool:  # noqa: ARG002 - none is kept
+        """Tell whether *link*, which was kept, may serve again."""
+        return False
+
     def begin(self, link: MysqlLink, *, read_only: bool, isolation: str | None) -> None:
         """Begin a transaction. A unit that only reads sees one snapshot (REPEATABLE READ), unless it asks for another level."""
         deadline = current_deadline()

@@ -14,25 +14,50 @@ _CLOSE_S: Final = 2.0
 
 
 class Alarm:
-    """The limit of one connection, set before something is asked and lifted behind it."""
+    """The limit of one connection, set before something is asked and lifted behind it.
 
-    __slots__ = ("_connection", "_timer")
+    One timer of the loop's serves many limits: it looks, when it rings, whether one of them is over by then. To set one for
+    each message and take it back would cost more; a sleeping task for each would cost more than the message.
+    """
+
+    __slots__ = ("_at_s", "_connection", "_loop", "_timer")
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
+        self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
+        self._at_s: float | None = None
 
     def begin(self, seconds: float) -> None:
         """Allow *seconds* from now on; then the connection is closed, and whoever waits for it is told."""
-        self.lift()
-        # The loop's own timer: a sleeping task for every statement would cost more than the statement.
-        self._timer = asyncio.get_running_loop().call_later(seconds, self._connection.terminate)
+        self._at_s = self._loop.time() + seconds
+        if self._timer is None or self._timer.when() > self._at_s:
+            self._ring_at(self._at_s)
 
     def lift(self) -> None:
         """Allow any time."""
+        self._at_s = None
+
+    def end(self) -> None:
+        """Ring no more."""
+        self._at_s = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _ring_at(self, at_s: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(at_s, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        if self._at_s is None:
+            return
+        if self._loop.time() >= self._at_s:
+            self._connection.terminate()
+        else:
+            self._ring_at(self._at_s)
 
 
 class _LimitedConnection(asyncpg.Connection):  # type: ignore[misc]  # as above
@@ -42,9 +67,14 @@ class _LimitedConnection(asyncpg.Connection):  # type: ignore[misc]  # as above
         super().__init__(*args, **kwargs)
         self.limit: Alarm = Alarm(self)
 
+    def terminate(self) -> None:
+        """Close at once, without saying goodbye."""
+        self.limit.end()
+        super().terminate()
+
     async def close(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109 - asyncpg's own signature
         """Say goodbye; asyncpg waits for the server's end of it, for ever by default."""
-        self.limit.lift()
+        self.limit.end()
         with suppress(TimeoutError):
             await super().close(timeout=timeout or _CLOSE_S)
 

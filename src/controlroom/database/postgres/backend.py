@@ -30,7 +30,6 @@ from sqlalchemy import (
     inspect,
 )
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import AsyncAdaptedQueuePool, NullPool, QueuePool
 from sqlalchemy.types import TypeEngine
 
@@ -117,6 +116,7 @@ class Postgres:
             "isolation_level": "AUTOCOMMIT",
             "connect_args": self._asyncpg() if self.driver == "asyncpg" else self._psycopg(asynchronous=asynchronous),
             "pool_reset_on_return": None,  # every unit ends its own transaction, and looks whether it has
+            "skip_autocommit_rollback": True,  # as above: SQLAlchemy's own ROLLBACK would end nothing
         }
         if self.driver == "psycopg":
             arguments["paramstyle"] = "format"  # by place, so that rows are tuples on their way to the driver
@@ -158,10 +158,9 @@ class Postgres:
         }
 
     def listen(self, engine: Any, on: Callable[..., None]) -> None:
-        """Have the pool's connections made, attached, and looked at before they serve again."""
+        """Have the pool's connections made and attached."""
         on(engine, "connect", self._attach)
-        if self.options.profile != "serverless":
-            on(engine, "checkout", self._look)
+        on(engine, "invalidate", self._note_loss)
         if self.driver == "psycopg":
             on(engine, "do_connect", self._connect)
 
@@ -178,16 +177,31 @@ class Postgres:
         link.application_name = application_name(self.options.application_name)
         record.info[KEY] = link
 
-    def _look(self, _dbapi: Any, record: Any, _fairy: Any) -> None:
-        """Have a connection replaced that is known to be of no use: its server is gone, or those of its age were lost.
+    def _note_loss(self, _dbapi: Any, record: Any, error: BaseException | None) -> None:
+        """Have the others of its age left as well, where a statement met the loss of its connection (SQLAlchemy's pool would)."""
+        link: PostgresLink | None = record.info.get(KEY)
+        if error is not None and link is not None and link.generation == self._generation:
+            self._generation += 1
+
+    @property
+    def stops_when_cancelled(self) -> bool:
+        """Whether a driver for asyncio stops a statement by itself where its task is cancelled, at the server, too."""
+        return True
+
+    @property
+    def keeps_connections(self) -> bool:
+        """Whether a connection may wait for the next unit as it is."""
+        return self.options.profile != "serverless"
+
+    def still_serves(self, link: PostgresLink) -> bool:
+        """Tell whether *link* is not known to be of no use: its server is gone, or those of its age were lost.
 
         A look at the socket, not a question to the server, which would cost a small unit a quarter more (a "ping").
         """
-        link: PostgresLink = record.info[KEY]
-        if link.has_served and (link.generation != self._generation or link.is_lost()):
-            link.let_go()
-            message = "the server has closed this connection"
-            raise DisconnectionError(message)
+        if link.generation == self._generation and not link.is_lost():
+            return True
+        link.let_go()
+        return False
 
     def may_begin_again(self, link: PostgresLink) -> bool:
         """Whether BEGIN, which failed, may be said on another connection: *link* was lost, and nothing had begun on it."""

@@ -16,11 +16,12 @@ __all__ = ["Refused", "by_the_driver", "executed", "is_async", "is_from_the_serv
 
 
 class Refused(Exception):  # noqa: N818 - a fact, which the caller makes an error of
-    """The driver could not send the row that stands at *place*, and raised *cause*."""
+    """The driver could not send *row*, which stands at *place*, and raised *cause*."""
 
-    def __init__(self, place: int, cause: Exception) -> None:
+    def __init__(self, place: int, row: DriverRow, cause: Exception) -> None:
         super().__init__(place, cause)
         self.place = place
+        self.row = row
         self.cause = cause
 
 
@@ -61,7 +62,7 @@ def executed(link: PostgresLink, sql: str, rows: Sequence[DriverRow], progress: 
         answer: list[bool] = link.dbapi.run_async(lambda driver: _psycopg_async(driver, sql, counted, progress))
     except Exception as error:
         if counted.taken and by_the_driver(error):
-            raise Refused(counted.taken - 1, error) from None
+            raise Refused(counted.taken - 1, counted[counted.taken - 1], error) from None
         raise
     return answer
 

@@ -1,122 +1,24 @@
-"""COPY of driver rows, and whether their values may go that way.
-
-Binary COPY has the server take bytes as the column's own type, without a conversion; the text form has it read a text as the
-column's type. Both store what INSERT stores only where the value is of the kind that the column has: an aware time, read as a
-``timestamp``, would lose its offset without a word. So the kinds are looked at, and INSERT does the rest.
-"""
+"""COPY of rows that may go that way (`copyable`), by each driver, with the place of the row that was refused."""
 
 from __future__ import annotations
 
-import datetime as dt
 import re
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from decimal import Decimal
-from operator import itemgetter
-from typing import Any, Final, NamedTuple
-from uuid import UUID
+from itertools import chain
+from typing import Any, Final
 
-from sqlalchemy import Column, Connection, Dialect, Table, bindparam, text
-from sqlalchemy.types import TypeEngine
+from sqlalchemy import Dialect
 
 from controlroom.database.postgres.batches import Refused, by_the_driver, is_async
 from controlroom.database.postgres.link import PostgresLink
 from controlroom.database.postgres.merging import plain_name
 from controlroom.database.rows import CountedRows, DriverRow
 
-__all__ = ["Facts", "Way", "copied", "copies_columns", "facts_of", "have_expressions", "line_of", "unfit", "way_of"]
+__all__ = ["Feed", "Way", "copied", "line_of"]
 
-_FACTS: Final = text("""
-    SELECT a.attname::text, a.attidentity::text || a.attgenerated::text,
-           coalesce(nullif(t.typbasetype, 0), t.oid)::bigint, t.typtype::text,
-           c.relkind::text, c.relname::text, c.relhastriggers,
-           c.relkind NOT IN ('r', 'p') OR c.relhasrules OR row_security_active(c.oid)
-    FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid JOIN pg_type t ON t.oid = a.atttypid
-    WHERE c.oid = to_regclass(CAST(:name AS text)) AND a.attnum > 0 AND NOT a.attisdropped
-""")
-
-_TEXT: Final = 25
-_NAIVE, _AWARE = "naive", "aware"
-_KINDS: Final[dict[int, frozenset[Any]]] = {
-    16: frozenset([bool]),
-    17: frozenset([bytes, bytearray, memoryview]),
-    20: frozenset([int]),
-    21: frozenset([int]),
-    23: frozenset([int]),
-    _TEXT: frozenset([str]),
-    1042: frozenset([str]),
-    1043: frozenset([str]),
-    700: frozenset([float, int]),
-    701: frozenset([float, int]),
-    1082: frozenset([dt.date]),
-    1083: frozenset([dt.time]),
-    1114: frozenset([_NAIVE]),
-    1184: frozenset([_AWARE]),
-    1186: frozenset([dt.timedelta]),
-    1700: frozenset([Decimal, int]),
-    2950: frozenset([UUID]),
-    114: frozenset(["Json"]),
-    3802: frozenset(["Jsonb"]),
-}
-"""By the type's number in pg_type (they never change): the kinds of values whose binary form is the column's."""
-
-_ELEMENTS: Final = {
-    1000: 16,
-    1001: 17,
-    1005: 21,
-    1007: 23,
-    1009: _TEXT,
-    1015: 1043,
-    1016: 20,
-    1021: 700,
-    1022: 701,
-    1115: 1114,
-    1182: 1082,
-    1183: 1083,
-    1185: 1184,
-    1187: 1186,
-    1231: 1700,
-    2951: 2950,
-}
-"""The type of the elements of each type of arrays."""
-
-# psycopg cuts a whole number, and a float, to the width of the column, without a word.
-_BOUNDS: Final = {21: (-(2**15), 2**15 - 1), 23: (-(2**31), 2**31 - 1)}
-_CUT_IN_BINARY: Final = frozenset([700, 1005, 1007, 1021])
-
-
-class Facts(NamedTuple):
-    """What the server says of a table.
-
-    Attributes:
-        name: Its bare name, as errors of COPY have it.
-        plain: Whether it is a plain table: no partitioned one, no view.
-        fires: Whether something may refuse a row behind COPY's back: a trigger, a foreign key.
-        copies: Whether COPY does to it what INSERT does.
-        types: The number of each column's type; None where only its text form is known.
-        fixed: Columns whose values the server computes and INSERT would refuse.
-    """
-
-    name: str
-    plain: bool
-    fires: bool
-    copies: bool
-    types: dict[str, int | None]
-    fixed: frozenset[str]
-
-
-def facts_of(table: Table, connection: Connection) -> Facts | None:
-    """Return what the server says of *table*; None where there is none."""
-    name = plain_name(table, connection.dialect)
-    found = connection.execute(_FACTS, {"name": name}).all()
-    if not found:
-        return None
-    kind, bare, fires, otherwise = found[0][4:]
-    types = {each[0]: _TEXT if each[3] == "e" else int(each[2]) for each in found}
-    known = {column: number if number in _KINDS or number in _ELEMENTS else None for column, number in types.items()}
-    fixed = frozenset(each[0] for each in found if each[1].startswith("a") or each[1].endswith("s"))
-    return Facts(bare, kind == "r", bool(fires), not otherwise, known, fixed)
+BLOCK_ROWS: Final = 1_000
+"""What is made ready at once while COPY runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,91 +43,43 @@ class Way:
         return f"COPY {self.target} ({names}) FROM STDIN{' (FORMAT binary)' if self.types is not None else ''}"
 
 
-def copies_columns(columns: Sequence[Column[Any]], table: Table, facts: Facts, dialect: Dialect) -> bool:
-    """Tell whether COPY stores in *columns*, and in those that are not among them, what INSERT does."""
-    given = frozenset(columns)
-    computed = any(each.default is not None and each not in given for each in table.columns)
-    fixed = any(each.name in facts.fixed for each in columns)
-    return facts.copies and not computed and not fixed and not have_expressions(columns, dialect)
+class Feed:
+    """The rows of one COPY, made ready block by block: while the next one is, the server stores those before.
+
+    Args:
+        rows: As the caller has them.
+        ready: Makes a block ready for the driver; gets its rows, and the place of the first.
+    """
+
+    def __init__(self, rows: list[Any], ready: Callable[[list[Any], int], list[DriverRow]]) -> None:
+        self._rows = rows
+        self._ready = ready
+        self._at = 0
+        self._block = CountedRows()
+        self.unready: Exception | None = None
+
+    def __iter__(self) -> Iterator[DriverRow]:
+        return chain.from_iterable(self._blocks())
+
+    def _blocks(self) -> Iterator[CountedRows]:
+        for at in range(0, len(self._rows), BLOCK_ROWS):
+            try:
+                block = CountedRows(self._ready(self._rows[at : at + BLOCK_ROWS], at))
+            except Exception as error:
+                self.unready = error
+                raise
+            self._at, self._block = at, block
+            yield block
+
+    def error_of(self, error: Exception) -> Exception:
+        """Return what *error* means, with which the driver ended: a row that it could not send is `Refused`."""
+        taken = self._block.taken
+        if taken and error is not self.unready and by_the_driver(error):
+            return Refused(self._at + taken - 1, self._block[taken - 1], error)
+        return error
 
 
-def have_expressions(columns: Sequence[Column[Any]], dialect: Dialect) -> bool:
-    """Tell whether the type of one of *columns* has SQL compute what is stored, which only a statement can do."""
-    kinds: list[TypeEngine[Any]] = [each.type.dialect_impl(dialect) for each in columns]
-    return any(kind.bind_expression(bindparam(None, type_=kind)) is not None for kind in kinds)
-
-
-def way_of(
-    rows: Sequence[DriverRow], columns: Sequence[Column[Any]], facts: Facts, dialect: Dialect
-) -> tuple[int, ...] | str | None:
-    """Return the numbers of the types for binary COPY, "text" for the text form, None where only INSERT will do."""
-    numbers = [facts.types.get(each.name) for each in columns]
-    kinds = [_kinds_in(values) for values in zip(*rows, strict=True)]
-    if dialect.driver == "asyncpg":  # which has one form for each type, and the same one for INSERT
-        known = [number for number in numbers if number is not None]
-        return tuple(known) if len(known) == len(numbers) else None
-    ways = [_way_of(each, number) for each, number in zip(kinds, numbers, strict=True)]
-    if all(way == "binary" for way in ways):
-        return tuple(number for number in numbers if number is not None)
-    return None if None in ways else "text"
-
-
-def _way_of(kinds: set[Any], number: int | None) -> str | None:
-    allowed = _KINDS.get(number or 0, frozenset())
-    if number in _CUT_IN_BINARY:
-        return "text" if kinds <= allowed | {str} else None
-    if number in _ELEMENTS:
-        return "binary" if kinds <= {("list", each) for each in _KINDS[_ELEMENTS[number]]} else None
-    if number is not None and kinds <= allowed:
-        return "binary"
-    # A text is read as the column's type, by COPY as by INSERT.
-    return "text" if kinds <= allowed | {str} else None
-
-
-def unfit(rows: Sequence[DriverRow], types: Sequence[int]) -> tuple[int, int] | None:
-    """Return the row and the column of a whole number that does not fit into its column; None where all do."""
-    for place, number in enumerate(types):
-        if number not in _BOUNDS:
-            continue
-        low, high = _BOUNDS[number]
-        values = list(map(itemgetter(place), rows))
-        with suppress(TypeError):  # there are NULLs, or worse
-            if low <= min(values) and max(values) <= high:
-                continue
-        for at, value in enumerate(values):
-            if value is not None and not (isinstance(value, int) and low <= value <= high):
-                return at, place
-    return None
-
-
-def _kinds_in(values: Iterable[Any]) -> set[Any]:
-    values = tuple(values)
-    kinds: set[Any] = set(map(type, values))
-    kinds.discard(type(None))
-    for kind in [each for each in kinds if each not in _PLAIN]:
-        kinds.discard(kind)
-        kinds |= {_kind_of(value) for value in values if type(value) is kind}
-    return kinds
-
-
-_PLAIN: Final = frozenset(each for kinds in _KINDS.values() for each in kinds if isinstance(each, type)) - {dt.time}
-
-
-def _kind_of(value: Any) -> Any:
-    match value:
-        case dt.datetime():
-            return _NAIVE if value.tzinfo is None else _AWARE
-        case dt.time():
-            return dt.time if value.tzinfo is None else _AWARE
-        case list():
-            inner = _kinds_in(value)
-            nested = any(isinstance(each, tuple) for each in inner)
-            return ("list", next(iter(inner))) if len(inner) == 1 and not nested else ("list", "several")
-        case _:
-            return type(value).__name__
-
-
-def copied(link: PostgresLink, way: Way, rows: CountedRows) -> int:
+def copied(link: PostgresLink, way: Way, rows: Feed) -> int:
     """COPY *rows*; return how many the server took.
 
     Raises:
@@ -244,57 +98,55 @@ class _Stopped(Exception):  # noqa: N818 - never seen outside
     """What psycopg gets instead of an error: it tells the server, whose log would have the row's values."""
 
 
-def _by_psycopg(driver: Any, way: Way, rows: CountedRows) -> int:
+def _by_psycopg(driver: Any, way: Way, rows: Feed) -> int:
     failed: list[Exception] = []
     with driver.cursor() as cursor:
         try:
             with cursor.copy(way.sql) as copy:
-                if way.types is not None:
-                    copy.set_types(way.types)
-                write = copy.write_row
                 try:
-                    for row in rows:
-                        write(row)
+                    for block in _encoded(copy, way, rows):
+                        copy.write(block)
                 except Exception as error:  # noqa: BLE001 - kept, and raised below
                     failed.append(error)
                     raise _Stopped from None
         except _Stopped:
-            raise _refused(failed[0], rows) from None
+            raise rows.error_of(failed[0]) from None
         return int(cursor.rowcount)
 
 
-async def _by_psycopg_async(driver: Any, way: Way, rows: CountedRows) -> int:
+async def _by_psycopg_async(driver: Any, way: Way, rows: Feed) -> int:
     failed: list[Exception] = []
     async with driver.cursor() as cursor:
         try:
             async with cursor.copy(way.sql) as copy:
-                if way.types is not None:
-                    copy.set_types(way.types)
-                write = copy.write_row
                 try:
-                    for row in rows:
-                        await write(row)
+                    for block in _encoded(copy, way, rows):
+                        await copy.write(block)
                 except Exception as error:  # noqa: BLE001 - kept, and raised below
                     failed.append(error)
                     raise _Stopped from None
         except _Stopped:
-            raise _refused(failed[0], rows) from None
+            raise rows.error_of(failed[0]) from None
         return int(cursor.rowcount)
 
 
-async def _by_asyncpg(driver: Any, way: Way, rows: CountedRows) -> Any:
+def _encoded(copy: Any, way: Way, rows: Feed) -> Iterator[Any]:
+    """Yield *rows* as *copy* sends them, each time there is a buffer full of them.
+
+    ``write_row`` of *copy* does the same; to call it, or to await it, for every row takes as long as to encode it.
+    """
+    if way.types is not None:
+        copy.set_types(way.types)
+    return filter(None, map(copy.formatter.write_row, rows))
+
+
+async def _by_asyncpg(driver: Any, way: Way, rows: Feed) -> Any:
     try:
         return await driver.copy_records_to_table(
             way.relation, schema_name=way.schema, columns=list(way.columns), records=iter(rows)
         )
     except Exception as error:  # noqa: BLE001 - it is raised, or what it means
-        raise _refused(error, rows) from None
-
-
-def _refused(error: Exception, rows: CountedRows) -> Exception:
-    if rows.taken and by_the_driver(error):
-        return Refused(rows.taken - 1, error)
-    return error
+        raise rows.error_of(error) from None
 
 
 def line_of(error: BaseException, relation: str) -> int | None:

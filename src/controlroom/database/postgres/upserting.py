@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import Column, MetaData, Table
 
 from controlroom.database.backend import Backend
-from controlroom.database.postgres.copying import Facts, facts_of
+from controlroom.database.postgres.copyable import Facts, facts_of
 from controlroom.database.postgres.merging import (
     Upsert,
     plain_name,
@@ -66,10 +66,9 @@ class _Upsert(Batches):
         return QueryError(message, table=self.table, sqlstate=error.sqlstate)
 
     def rows(self, rows: Iterable[Any]) -> WriteCount:
-        remaining = iter(rows)
-        head = list(islice(remaining, DIRECT_ROWS + 1))
+        head = list(islice(rows, DIRECT_ROWS + 1))
         if len(head) > DIRECT_ROWS:
-            return self._staged(chain(head, remaining))
+            return self._staged(rows if isinstance(rows, list | tuple) else chain(head, rows))
         try:
             kept = self._keyed.latest(enumerate(self._keyed.driver_rows(head)))
         except TypeError:  # a key of arrays: the server can tell which are the same

@@ -8,27 +8,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from decimal import Decimal
 from functools import partial
-from itertools import islice
+from itertools import islice, pairwise
+from numbers import Number
 from typing import Any, Final
+from uuid import UUID
 
-from sqlalchemy import Column, Table
+from sqlalchemy import BigInteger, Column, Integer, SmallInteger, Table
 
 from controlroom.database.postgres.batches import Refused, executed
-from controlroom.database.postgres.copying import (
-    Facts,
-    Way,
-    copied,
-    copies_columns,
-    facts_of,
-    have_expressions,
-    line_of,
-    unfit,
-    way_of,
-)
+from controlroom.database.postgres.copyable import Facts, copies_columns, facts_of, have_expressions, unfit, way_of
+from controlroom.database.postgres.copying import Feed, Way, copied, line_of
 from controlroom.database.postgres.link import PostgresLink
 from controlroom.database.postgres.merging import insert_sql, plain_name
-from controlroom.database.rows import CountedRows, DriverRow, RowShape
+from controlroom.database.rows import DriverRow, RowShape
 from controlroom.database.transaction import SavepointState, Transaction
 from controlroom.database.writes import Numbered, Writer, chunks
 from controlroom.errors import DatabaseError, IntegrityViolationError, QueryError
@@ -37,6 +31,17 @@ __all__ = ["Batches", "Loader", "insert_rows", "load_rows", "pieces"]
 
 COPY_ROWS: Final = 10_000
 """What one COPY takes: it should cost much more than a message to the server and back."""
+
+LISTED_ROWS: Final = 50_000
+"""What one COPY takes of rows that are in memory anyway: between two of them, client and server wait for each other."""
+
+_BITS: Final = ((SmallInteger, 16), (BigInteger, 64), (Integer, 32))
+_LIBERAL: Final[dict[type, tuple[type, ...]]] = {
+    float: (Number,),
+    Decimal: (Number,),
+    bytes: (bytearray, memoryview),
+    UUID: (str,),
+}
 
 Ready = Callable[[list[Any], int], list[DriverRow]]
 
@@ -58,10 +63,14 @@ def load_rows(work: Transaction, shape: RowShape, rows: Iterable[Any]) -> int:
     return loader.load("load into", rows, shape.ready)
 
 
-def pieces(rows: Iterable[Any], size: int) -> Iterator[list[Any]]:
-    """Yield *rows* in lists of *size* at most."""
+def pieces(rows: Iterable[Any]) -> Iterator[list[Any]]:
+    """Yield *rows* in lists, each for one COPY."""
+    if isinstance(rows, list | tuple):
+        bounds = [0, *range(COPY_ROWS, len(rows), LISTED_ROWS), len(rows)]
+        yield from (list(rows[begin:end]) for begin, end in pairwise(bounds) if begin < end)
+        return
     remaining = iter(rows)
-    while piece := list(islice(remaining, size)):
+    while piece := list(islice(remaining, COPY_ROWS)):
         yield piece
 
 
@@ -125,7 +134,7 @@ class Batches(Writer):
     def unstorable(self, numbered: Numbered, cause: Exception) -> DatabaseError:
         """Return the error for a row that the driver could not send."""
         index, row = numbered
-        place = _culprit(row, cause)
+        place = _culprit(row, cause, self.shape.columns)
         column = None if place is None else self.shape.columns[place]
         return self.shape.unstorable(column, None if place is None else row[place], index, type(cause))
 
@@ -135,14 +144,41 @@ def _blames_the_statement(sqlstate: str | None) -> bool:
     return sqlstate is not None and sqlstate.startswith("42") and sqlstate != "42501"
 
 
-def _culprit(row: DriverRow, cause: Exception) -> int | None:
+def _culprit(row: DriverRow, cause: Exception, columns: Sequence[Column[Any]]) -> int | None:
     """Return the place of the value that the driver could not send, as far as that can be seen."""
     if argument := re.search(r"query argument \$(\d+)", str(cause)):
         return int(argument[1]) - 1
-    nul = [place for place, value in enumerate(row) if isinstance(value, str) and "\0" in value]
-    if nul:
-        return nul[0]
-    return None if len(row) > 1 else 0
+    formless = re.search(r"cannot adapt type '(\w+)'", str(cause))
+    suspects = (
+        place
+        for place, value in enumerate(row)
+        if (formless and type(value).__name__ == formless[1]) or (isinstance(value, str) and _is_no_text(value))
+    )
+    only = 0 if len(row) == 1 else _stranger(row, columns)
+    return next(suspects, only)
+
+
+def _stranger(row: DriverRow, columns: Sequence[Column[Any]]) -> int | None:
+    """Return the place of the value that is not of its column's kind, where one alone is: asyncpg's COPY names none."""
+    strange = [place for place, value in enumerate(row) if not _is_of_the_kind(value, columns[place])]
+    return strange[0] if len(strange) == 1 else None
+
+
+def _is_of_the_kind(value: Any, column: Column[Any]) -> bool:
+    """Tell whether *column* takes values like this one; asyncpg is more liberal with some kinds."""
+    try:
+        kind = column.type.python_type
+    except NotImplementedError:
+        return True
+    if kind is int and isinstance(value, int):
+        bits = next((bits for each, bits in _BITS if isinstance(column.type, each)), 64)
+        return bool(-(1 << bits - 1) <= value < 1 << bits - 1)
+    return value is None or isinstance(value, (kind, *_LIBERAL.get(kind, ())))
+
+
+def _is_no_text(value: str) -> bool:
+    """Tell whether no server takes *value* for a text: NUL, or half of a surrogate pair."""
+    return "\0" in value or any("\ud800" <= each <= "\udfff" for each in value)
 
 
 class Loader(Batches):
@@ -165,7 +201,7 @@ class Loader(Batches):
         """
         savepoint = self.work.enter_savepoint() if self._fires else None
         start = count = 0
-        for piece in pieces(rows, COPY_ROWS):
+        for piece in pieces(rows):
             try:
                 count += self._piece(what, piece, start, ready)
             except (IntegrityViolationError, QueryError) as error:
@@ -180,14 +216,15 @@ class Loader(Batches):
         return count
 
     def _piece(self, what: str, piece: list[Any], start: int, ready: Ready) -> int:
-        rows = ready(piece, start)
         if self._types is None:
+            rows = ready(piece, start)
             way = way_of(rows, self.shape.columns, self._facts, self.dialect) if self._copies else None
             if way is None:
                 return self._inserted(what, enumerate(rows, start))
             self._types = None if isinstance(way, str) else way
+            return self._copied(what, rows, start, lambda block, _: block)
         # Once binary, always binary: a value of another kind cannot be sent, and is never stored as something else.
-        return self._copied(what, rows, start)
+        return self._copied(what, piece, start, ready)
 
     def _inserted(self, what: str, rows: Iterator[Numbered]) -> int:
         sql = insert_sql(self._into, self._columns, self.dialect)
@@ -197,27 +234,15 @@ class Loader(Batches):
     def _columns(self) -> tuple[Column[Any], ...]:
         return tuple(self._into.columns[each.key] for each in self.shape.columns)
 
-    def _copied(self, what: str, rows: list[DriverRow], start: int) -> int:
+    def _copied(self, what: str, rows: list[Any], start: int, ready: Ready) -> int:
         link: PostgresLink = self.work.link  # type: ignore[assignment]  # this backend's own
-        way = Way(
-            target=plain_name(self._into, self.dialect),
-            schema=self._into.schema,
-            relation=self._into.name,
-            columns=tuple(each.name for each in self.shape.columns),
-            types=self._types,
-            dialect=self.dialect,
-        )
-        if self._types is not None and self.dialect.driver != "asyncpg" and (found := unfit(rows, self._types)):
-            at, place = found
-            raise self.shape.unstorable(self.shape.columns[place], rows[at][place], start + at, OverflowError)
-        counted = CountedRows(rows)
         lines: list[int] = []
 
         def copy() -> int:
             try:
-                return copied(link, way, counted)
+                return copied(link, self._way, Feed(rows, lambda block, at: self._sendable(ready, block, start + at)))
             except Refused as refused:
-                raise self.unstorable((start + refused.place, rows[refused.place]), refused.cause) from None
+                raise self.unstorable((start + refused.place, refused.row), refused.cause) from None
             except Exception as error:
                 line = line_of(error, self._relation)
                 lines.extend([] if line is None else [start + line])
@@ -227,3 +252,21 @@ class Loader(Batches):
             return lines[0] if lines else None
 
         return self.work.run(f"{what} {self.table}", copy, self.table, row_index)
+
+    @property
+    def _way(self) -> Way:
+        return Way(
+            target=plain_name(self._into, self.dialect),
+            schema=self._into.schema,
+            relation=self._into.name,
+            columns=tuple(each.name for each in self.shape.columns),
+            types=self._types,
+            dialect=self.dialect,
+        )
+
+    def _sendable(self, ready: Ready, block: list[Any], start: int) -> list[DriverRow]:
+        rows = ready(block, start)
+        if self._types is not None and self.dialect.driver != "asyncpg" and (found := unfit(rows, self._types)):
+            at, place = found
+            raise self.shape.unstorable(self.shape.columns[place], rows[at][place], start + at, OverflowError)
+        return rows

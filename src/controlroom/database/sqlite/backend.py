@@ -145,6 +145,20 @@ class Sqlite:
         link: SqliteLink = connection.info[KEY]
         return link
 
+    @property
+    def stops_when_cancelled(self) -> bool:
+        """Whether a driver for asyncio stops a statement by itself where its task is cancelled, at the server, too."""
+        return False
+
+    @property
+    def keeps_connections(self) -> bool:
+        """Whether a connection may wait for the next unit as it is."""
+        return self.options.profile != "serverless"
+
+    def still_serves(self, link: SqliteLink) -> bool:  # noqa: ARG002 - there is no network to lose it
+        """Tell whether *link*, which was kept, may serve again."""
+        return True
+
     def begin(self, link: SqliteLink, *, read_only: bool, isolation: str | None) -> None:  # noqa: ARG002 - see below
         """Begin a transaction. SQLite knows one isolation level, SERIALIZABLE, which satisfies every other.
 

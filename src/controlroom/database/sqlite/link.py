@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
 from collections.abc import Callable
 from sqlite3 import SQLITE_BUSY, SQLITE_INTERRUPT
 from typing import Any, Final
 
 from controlroom import clock
 from controlroom.database.sqlite.stopwatch import Stopwatch
+from controlroom.errors import QueryError
 
 __all__ = ["KEY", "SqliteLink", "is_busy"]
 
@@ -38,6 +40,7 @@ class SqliteLink:
         self.waits_s: float | None = lock_timeout_s
         self.only_reads: bool | None = False
         self.is_set_up: bool = False
+        self._process = os.getpid()
 
     @classmethod
     def of(cls, connection: Any) -> SqliteLink:
@@ -47,7 +50,14 @@ class SqliteLink:
 
     def start(self, what: str) -> None:
         """Give the statement that follows its time."""
+        self._require_own_process()
         self.stopwatch.start(what)
+
+    def _require_own_process(self) -> None:
+        """Refuse a forked child: it has the file without the locks, which stay with its parent."""
+        if self._process != os.getpid():
+            message = "This unit of work belongs to the parent process. Nothing was run. Begin one in this process."
+            raise QueryError(message)
 
     def stop(self) -> None:
         """Let what follows take the time it takes: COMMIT and ROLLBACK are never interrupted."""
@@ -86,11 +96,13 @@ class SqliteLink:
 
     def commit(self) -> None:
         """COMMIT; repeated while somebody else holds the lock, for as long as locks are waited for."""
+        self._require_own_process()
         self.persist(self.dbapi.commit)
 
     def roll_back(self) -> None:
-        """ROLLBACK."""
-        self.dbapi.rollback()
+        """ROLLBACK; nothing in a forked child, whose parent's transaction it is."""
+        if self._process == os.getpid():
+            self.dbapi.rollback()
 
     def run(self, sql: str) -> Any:
         """Execute *sql*, which the caller of the package did not write; return its first value."""

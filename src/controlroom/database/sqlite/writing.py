@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from itertools import chain, islice
 from typing import Any
 
@@ -10,14 +12,14 @@ from controlroom.database.rows import RowShape
 from controlroom.database.sqlite.merging import insert_sql, merge_sql, merge_staged, stage_sql
 from controlroom.database.transaction import Transaction
 from controlroom.database.writes import CHUNK_ROWS, Keyed, Numbered, WriteCount, Writer, chunks
-from controlroom.errors import IntegrityViolationError
+from controlroom.errors import DatabaseError, IntegrityViolationError, QueryError
 
 __all__ = ["insert_rows", "upsert_rows"]
 
 
 def insert_rows(work: Transaction, shape: RowShape, rows: Iterable[Any]) -> int:
     """Insert rows, in chunks; return how many."""
-    writer = Writer(work, shape)
+    writer = _Rows(work, shape)
     return writer.insert(insert_sql(shape.table, shape.columns, writer.dialect), rows)
 
 
@@ -28,7 +30,41 @@ def upsert_rows(
     return _Upsert(work, shape, key, update).rows(rows)
 
 
-class _Upsert(Writer):
+class _Rows(Writer):
+    """Rows, and the name of the column whose value was refused: the driver knows the how manieth at most."""
+
+    def many(self, what: str, sql: str, rows: Sequence[Numbered]) -> int:
+        try:
+            return super().many(what, sql, rows)
+        except (IntegrityViolationError, QueryError) as error:
+            if (named := self._named(error, rows)) is None:
+                raise
+            raise named from error.__cause__
+
+    def _named(self, error: DatabaseError, rows: Sequence[Numbered]) -> DatabaseError | None:
+        if error.row_index is None or error.column is not None:
+            return None
+        values = next(row for index, row in rows if index == error.row_index)
+        columns = self.shape.columns
+        for column, value in zip(columns, values[len(values) - len(columns) :], strict=True):
+            if (refusal := _refusal_of(value)) is not None:
+                return self.shape.unstorable(column, value, error.row_index, refusal)
+        return None
+
+
+def _refusal_of(value: Any) -> type[Exception] | None:
+    """Return what the driver raises for *value*, by itself and whatever the table is; None where it takes it."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        try:
+            connection.execute("SELECT ?", (value,))
+        except (sqlite3.ProgrammingError, sqlite3.InterfaceError):
+            return TypeError  # it has no form for such an object
+        except (sqlite3.Error, OverflowError, UnicodeError) as error:
+            return type(error)
+    return None
+
+
+class _Upsert(_Rows):
     """An upsert: directly while the rows fit into one chunk, else by way of a temporary table.
 
     The temporary table is what keeps memory flat and the counts true: only there can a key that came back after a

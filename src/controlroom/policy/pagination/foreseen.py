@@ -41,7 +41,7 @@ class Foreseen(Generic[AnswerT]):
         self._prospect: Prospect | None = None
         self._steps: Iterator[FetchPage] = iter(())
         self._is_next_due = True
-        self.is_over = False
+        self.is_over: bool = False
 
     def __len__(self) -> int:
         return len(self._asked)
