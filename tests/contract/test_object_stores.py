@@ -266,6 +266,43 @@ def test_conditions_that_exclude_each_other_are_refused(store: Any) -> None:
     assert keys(store) == []
 
 
+@pytest.mark.parametrize("content_type", ["text/csv\r\nx-amz-acl: public-read", "text/ü", " text/csv", 7])
+def test_a_content_type_that_no_header_carries_is_refused_by_every_store(store: Any, content_type: Any) -> None:
+    with pytest.raises(ConfigError, match="content_type"):
+        store.publish("a", b"1", content_type=content_type)
+    assert keys(store) == []
+
+
+def test_an_empty_content_type_is_none(store: Any) -> None:
+    store.publish("a", b"1", content_type="")
+    assert store.stat("a").content_type is None
+
+
+@pytest.mark.parametrize("etag", ["", "x\r\nx-amz-acl: public-read", "é", 7])
+def test_what_no_object_can_have_as_its_etag_is_no_condition(store: Any, etag: Any) -> None:
+    store.publish("a", b"1")
+    with pytest.raises(ConfigError, match="is no etag"):
+        store.publish("a", b"2", if_match=etag)
+    assert store.read_bytes("a") == b"1"
+
+
+@pytest.mark.parametrize("key", [None, 5, b"a"])
+def test_a_key_or_prefix_that_is_no_text_is_refused_by_everything(store: Any, key: Any) -> None:
+    store.publish("a", b"1")
+    for call in (
+        lambda: store.publish(key, b"1"),
+        lambda: store.read_bytes(key),
+        lambda: store.stat(key),
+        lambda: store.exists(key),
+        lambda: store.copy("a", key),
+        lambda: store.move(key, "a"),
+        lambda: store.delete(key),
+        lambda: keys(store, key),
+    ):
+        with pytest.raises(ConfigError, match="is a str"):
+            call()
+
+
 def test_a_counter_under_contention_loses_no_increment(store: Any, kind: str) -> None:
     increments = 24 if "S3" in kind else 64
     store.publish("n", b"000")

@@ -1,4 +1,4 @@
-"""The one server that the documentation talks to: https://api.example.com, answered in this process."""
+"""The servers that the documentation talks to: https://api.example.com, answered in this process, and an S3 of its own."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ from pathlib import Path
 import httpx
 import pytest
 import respx
+
+from tests.servers.s3 import S3Server
+from tests.servers.seaweedfs import seaweedfs_server
+
+__all__ = ["seaweedfs_server"]
 
 ORDERS = [{"id": number, "amount": 2.5 * number} for number in range(1, 6)]
 PAGE_SIZE = 2
@@ -34,3 +39,19 @@ def api_example_com() -> Iterator[respx.MockRouter]:
 def modules_that_a_page_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Python finds them where the page runs, as it does for its reader."""
     monkeypatch.syspath_prepend(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def what_aws_configure_has(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page on S3 finds a bucket called lake where its reader's environment says."""
+    callspec = getattr(request.node, "callspec", None)
+    if callspec is None or callspec.params["page"].name != "keep-objects-in-s3.md":
+        return
+    server: S3Server = request.getfixturevalue("seaweedfs_server")
+    if "lake" not in [bucket["Name"] for bucket in server.s3.list_buckets()["Buckets"]]:
+        server.s3.create_bucket(Bucket="lake")
+    config = tmp_path.parent / f"{tmp_path.name}-aws-config"
+    config.write_text("[profile analytics]\nregion = us-east-1\n")
+    login = {"ACCESS_KEY_ID": server.access_key, "SECRET_ACCESS_KEY": server.secret_key, "REGION": server.region}
+    for name, value in {**login, "ENDPOINT_URL": server.endpoint_url, "CONFIG_FILE": str(config)}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)

@@ -24,7 +24,7 @@ State = Mapping[str, bytes]
 def quick(**more: Any) -> dict[str, Any]:
     """Options of a store that waits for nothing."""
     return {
-        "retry": RetryPolicy(attempts=4, backoff=Backoff(initial_s=0.001, jitter="none")),
+        "retry": RetryPolicy(attempts=2, backoff=Backoff(initial_s=0.001, jitter="none")),
         "part_size_bytes": PART,
         **more,
     }

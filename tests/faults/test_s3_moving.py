@@ -33,9 +33,11 @@ def options(server: S3Server) -> dict[str, Any]:
     return {**server.login(), "retry": quick, "part_size_bytes": PART}
 
 
-@pytest.mark.parametrize("operation", ["copy", "move"])
-@pytest.mark.parametrize("content", [SMALL, LARGE], ids=["small", "large"])
-@pytest.mark.parametrize("times", [1, 2], ids=["cancelled", "cancelled twice"])
+@pytest.mark.parametrize(
+    ("times", "content", "operation"),
+    [(1, SMALL, "copy"), (1, SMALL, "move"), (2, SMALL, "move"), (1, LARGE, "move"), (2, LARGE, "copy")],
+    ids=["once-small-copy", "once-small-move", "twice-small-move", "once-large-move", "twice-large-copy"],
+)
 def test_what_is_cancelled_at_any_step_is_whole_or_not_there(
     ministack_server: S3Server, prefix: str, operation: str, content: bytes, times: int
 ) -> None:

@@ -29,6 +29,7 @@ MIB = 1024**2
 PART = 5 * MIB
 LARGE = os.urandom(MIB) * 5 + b"the end"
 SMALL = b"a few bytes"
+# Each colour on one server, and each server in one colour: tests/integration/test_s3_server_promises.py tells where they differ.
 PAIRS = [("S3Store", "seaweedfs_server"), ("AsyncS3Store", "ministack_server")]
 EITHER = pytest.mark.parametrize("content", [SMALL, LARGE], ids=["small", "large"])
 
@@ -42,9 +43,15 @@ def one_loop() -> Iterator[AllInOneLoop]:
     loops.close()
 
 
-@pytest.fixture(params=["seaweedfs_server", "ministack_server"])
-def server(request: pytest.FixtureRequest) -> S3Server:
-    found = request.getfixturevalue(request.param)
+@pytest.fixture(params=PAIRS, ids=" on ".join)
+def pair(request: pytest.FixtureRequest) -> tuple[str, str]:
+    colour, server = request.param
+    return colour, server
+
+
+@pytest.fixture
+def server(pair: tuple[str, str], request: pytest.FixtureRequest) -> S3Server:
+    found = request.getfixturevalue(pair[1])
     assert isinstance(found, S3Server)
     return found
 
@@ -54,9 +61,9 @@ def prefix(server: S3Server) -> str:
     return server.new_prefix()
 
 
-@pytest.fixture(params=["S3Store", "AsyncS3Store"])
-def store(request: pytest.FixtureRequest, server: S3Server, prefix: str, one_loop: AllInOneLoop) -> Iterator[Any]:
-    with open_s3(request.param, server, prefix, one_loop, part_size_bytes=PART) as store:
+@pytest.fixture
+def store(pair: tuple[str, str], server: S3Server, prefix: str, one_loop: AllInOneLoop) -> Iterator[Any]:
+    with open_s3(pair[0], server, prefix, one_loop, part_size_bytes=PART) as store:
         in_parts(store)
         yield store
         assert server.uploads(server.bucket, prefix) == []
@@ -158,11 +165,10 @@ def test_nothing_is_something(store: Any) -> None:
 
 
 @pytest.mark.parametrize("tags", ["drop", "fail"])
-@pytest.mark.parametrize("colour", ["S3Store", "AsyncS3Store"])
 def test_tags_are_treated_as_the_store_was_told(
-    server: S3Server, prefix: str, one_loop: AllInOneLoop, colour: str, tags: str
+    server: S3Server, prefix: str, one_loop: AllInOneLoop, pair: tuple[str, str], tags: str
 ) -> None:
-    with open_s3(colour, server, prefix, one_loop, part_size_bytes=PART, tags=tags) as store:
+    with open_s3(pair[0], server, prefix, one_loop, part_size_bytes=PART, tags=tags) as store:
         in_parts(store)
         for key, content in (("small", SMALL), ("large", LARGE)):
             server.s3.put_object(Bucket=server.bucket, Key=f"{prefix}/{key}", Body=content, Tagging="t=1")
@@ -176,9 +182,17 @@ def test_tags_are_treated_as_the_store_was_told(
                 assert found["TagSet"] == []
 
 
-@EITHER
-@pytest.mark.parametrize("if_absent", [False, True])
-@pytest.mark.parametrize("pair", PAIRS, ids=" on ".join)
+@pytest.mark.parametrize(
+    ("pair", "content", "if_absent"),
+    [
+        *((pair, SMALL, if_absent) for pair in PAIRS for if_absent in (False, True)),
+        (PAIRS[0], LARGE, True),
+        (PAIRS[1], LARGE, False),
+    ],
+    ids=lambda given: (
+        " on ".join(given) if isinstance(given, tuple) else {SMALL: "small", LARGE: "large"}.get(given, str(given))
+    ),
+)
 def test_a_move_that_was_killed_anywhere_is_ended_by_the_next(
     request: pytest.FixtureRequest, one_loop: AllInOneLoop, pair: tuple[str, str], content: bytes, if_absent: bool
 ) -> None:

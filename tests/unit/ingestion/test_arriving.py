@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -38,6 +39,12 @@ def test_a_key_of_the_bucket_is_a_key_of_the_store_below_its_prefix(url: str, ke
 def test_another_bucket_is_a_mistake_not_silence() -> None:
     with pytest.raises(ConfigError, match="of the bucket lake, the inbox of warehouse"):
         arrivals([told("landing/a")], "s3://warehouse", "landing/")
+
+
+@pytest.mark.parametrize("message", [{"Records": []}, '{"Records": []}', [{"s3": {}}]], ids=["dict", "text", "list"])
+def test_a_notification_that_nobody_unwrapped_is_refused(message: Any) -> None:
+    with pytest.raises(ConfigError, match="parse_s3_events"):
+        arrivals(message, "s3://lake", "landing/")
 
 
 @pytest.mark.parametrize("came", [(0, 1, 2), (2, 1, 0), (1, 0, 2), (1, 2, 0)])

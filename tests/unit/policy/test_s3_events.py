@@ -51,6 +51,12 @@ def test_a_notification_is_read_with_all_that_it_tells() -> None:
     )
 
 
+def test_what_no_event_has_to_tell_may_be_absent() -> None:
+    told = notified_event({key: value for key, value in record().items() if key != "eventTime"}, "record")
+
+    assert told.at is None
+
+
 def test_an_event_of_eventbridge_says_the_same() -> None:
     told = bridged_event(bridged(**{"size": 7, "etag": "e", "version-id": "v"}), "event")
     notified = notified_event(record(size=7, eTag="e", versionId="v"), "record")

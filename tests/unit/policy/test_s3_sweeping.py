@@ -8,7 +8,7 @@ import pytest
 from controlroom.errors import FileOperationError, ObjectNotFoundError, StorageAccessError, StorageUnavailableError
 from controlroom.policy.flow import drive
 from controlroom.policy.object_calls import Call, note_code
-from controlroom.policy.s3_sweeping import Found, has_expiry, sweep
+from controlroom.policy.s3_sweeping import Found, has_expiry, sweep, sweep_probes
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -171,3 +171,65 @@ def test_an_interrupt_is_no_answer() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         drive(has_expiry(), perform)
+
+
+def thing(key: str, age: timedelta, version: str | None = None) -> dict[str, Any]:
+    return {"Key": key, "LastModified": NOON - age, **({"VersionId": version} if version else {})}
+
+
+class Probes:
+    """A server with what was left of probes; *refusing* are the operations that it denies, or a key that stays."""
+
+    def __init__(self, *things: dict[str, Any], refusing: tuple[str, ...] = ()) -> None:
+        self._things = list(things)
+        self._refusing = refusing
+        self.deleted: list[dict[str, Any]] = []
+
+    def perform(self, call: Call) -> Any:
+        if call.operation in self._refusing or call.params.get("Key") in self._refusing:
+            raise StorageAccessError("denied")
+        if call.operation == "DeleteObject":
+            self.deleted.append(dict(call.params))
+            return None
+        assert call.params == {"Prefix": "p/.controlroom-probe/"}
+        headers = {"ResponseMetadata": {"HTTPHeaders": {"date": "Sun, 22 Nov 2026 12:00:00 GMT"}}}
+        if call.operation == "ListObjectsV2":
+            return {**headers, "Contents": self._things}
+        return {**headers, "Versions": self._things[:1], "DeleteMarkers": self._things[1:]}
+
+    def sweep(self, *, dry_run: bool = False) -> tuple[int, int]:
+        flow = sweep_probes("p/.controlroom-probe/", older_than_s=3600, dry_run=dry_run, now=NOON + 99 * HOUR)
+        return drive(flow, self.perform)
+
+
+def test_probes_that_nobody_will_remove_are_deleted_with_their_versions_and_the_young_are_spared() -> None:
+    server = Probes(thing("a", HOUR, "1"), thing("a", HOUR, "2"), thing("b", HOUR - timedelta(seconds=1), "3"))
+
+    assert server.sweep() == (2, 2)
+    assert server.deleted == [{"Key": "a", "VersionId": "1"}, {"Key": "a", "VersionId": "2"}]
+    assert Probes().sweep() == (0, 0)
+
+
+def test_who_may_not_see_versions_deletes_what_is_to_be_seen() -> None:
+    server = Probes(thing("a", HOUR), thing("b", HOUR), refusing=("ListObjectVersions", "b"))
+
+    assert server.sweep() == (2, 1)
+    assert server.deleted == [{"Key": "a"}]
+    assert Probes(thing("a", HOUR), refusing=("ListObjectVersions", "ListObjectsV2")).sweep() == (0, 0)
+
+
+def test_a_dry_run_deletes_no_probe() -> None:
+    server = Probes(thing("a", HOUR, "1"))
+
+    assert (server.sweep(dry_run=True), server.deleted) == ((1, 0), [])
+
+
+@pytest.mark.parametrize("operation", ["ListObjectVersions", "DeleteObject"])
+def test_an_interrupt_ends_the_sweep_of_probes(operation: str) -> None:
+    def perform(call: Call) -> Any:
+        if call.operation == operation:
+            raise KeyboardInterrupt
+        return {"Versions": [thing("a", HOUR)]}
+
+    with pytest.raises(KeyboardInterrupt):
+        drive(sweep_probes("p/", older_than_s=0, dry_run=False, now=NOON), perform)

@@ -134,7 +134,7 @@ def test_a_folder_without_the_right_to_look_is_refused(reachable: Path) -> None:
     (reachable / "secret").chmod(0o700)
 
 
-@pytest.mark.parametrize("metadata", [{"a": 1}, {1: "a"}])
+@pytest.mark.parametrize("metadata", [{"a": 1}, {1: "a"}, "a", ["a"]])
 def test_metadata_that_is_no_text_is_refused(metadata: Any) -> None:
     with pytest.raises(ConfigError, match="texts"):
         check_metadata(metadata, None)

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from controlroom.errors import ConfigError
+from controlroom.errors import ConfigError, UnsafePathError
 from controlroom.storage import AsyncLocalStore, AsyncS3Store, LocalStore, S3Store, open_store, open_store_async
 
 
@@ -42,6 +43,8 @@ def test_a_receipt_names_its_object_by_a_url_that_leads_back_to_it(tmp_path: Pat
         ("file:data", "not absolute"),
         ("file:///data?x=1", "%3F and %23"),
         ("file:///data#", "%3F and %23"),
+        ("s3://[hush/p", "no URL"),
+        ("file://[hush", "no URL"),
     ],
 )
 def test_an_address_that_no_store_has_says_what_is_wrong(url: str, flaw: str) -> None:
@@ -49,6 +52,26 @@ def test_an_address_that_no_store_has_says_what_is_wrong(url: str, flaw: str) ->
         with pytest.raises(ConfigError, match=flaw) as caught:
             opened(url)
         assert "hush" not in caught.value.message
+
+
+@pytest.mark.parametrize("url", [None, 5, b"s3://bucket", Path("/data")])
+def test_what_is_no_text_is_no_url(url: Any) -> None:
+    for opened in (open_store, open_store_async):
+        with pytest.raises(ConfigError, match="a URL is a str"):
+            opened(url)
+
+
+@pytest.mark.parametrize("option", ["nonsense", "bucket", "prefix"])
+def test_an_option_that_no_store_takes_is_named(option: str) -> None:
+    for opened in (open_store, open_store_async):
+        with pytest.raises(ConfigError, match=f"takes no {option} here"):
+            opened("s3://bucket/p", **{option: "x"})
+
+
+@pytest.mark.parametrize("url", ["file:///%00", "file:///a\ud800b"])
+def test_a_folder_that_no_filesystem_can_name_is_refused(url: str) -> None:
+    with pytest.raises(UnsafePathError, match="cannot be a path"):
+        open_store(url)
 
 
 def test_an_endpoint_is_for_stores_behind_http(tmp_path: Path) -> None:

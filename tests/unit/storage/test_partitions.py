@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 
@@ -157,3 +158,27 @@ def test_a_range_of_months_names_each_month_once() -> None:
 
 def test_the_calendars_last_day_has_a_partition() -> None:
     assert DatePartition().prefixes(date.max, date.max) == ["year=9999/month=12/day=31/"]
+
+
+@pytest.mark.parametrize(
+    "day", ["2013-01-07", None, 20130107, datetime.max.replace(tzinfo=timezone(timedelta(hours=-5)))]
+)
+def test_what_is_on_no_day_is_refused(day: Any) -> None:
+    with pytest.raises(ConfigError):
+        FLIGHTS.key(day, "a.csv")
+    with pytest.raises(ConfigError):
+        FLIGHTS.prefixes(day, day)
+
+
+@pytest.mark.parametrize("name", [None, 5, "/a", "../a"])
+def test_what_is_no_name_does_not_become_one(name: Any) -> None:
+    with pytest.raises((ConfigError, UnsafePathError)):
+        FLIGHTS.key(date(2013, 1, 7), name)
+
+
+@pytest.mark.parametrize(
+    "arguments", [(None,), (5,), ("raw", None), ("raw", 5), ("raw", "}{year}"), ("raw", "{year}{")]
+)
+def test_what_is_no_prefix_or_template_is_refused_at_once(arguments: Any) -> None:
+    with pytest.raises(ConfigError):
+        DatePartition(*arguments)

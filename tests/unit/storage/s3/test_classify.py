@@ -175,6 +175,34 @@ def test_a_certificate_that_nobody_vouches_for_is_a_matter_of_configuration(untr
     assert "verify=" in error.message
 
 
+def test_certificates_that_are_not_there_are_a_matter_of_configuration() -> None:
+    missing = FileNotFoundError(2, "No such file or directory")
+
+    for error in (
+        botocore.exceptions.HTTPClientError(error=missing),
+        botocore.exceptions.SSLError(endpoint_url="u", error=urllib3.exceptions.SSLError(missing)),
+    ):
+        assert isinstance(ours(error), ConfigError)
+        assert "Nothing was changed" in ours(error).message
+
+
+def test_a_failed_handshake_has_sent_nothing_and_other_failures_of_tls_may_have() -> None:
+    incoming = ssl.MemoryBIO()
+    incoming.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    client = ssl.create_default_context().wrap_bio(incoming, ssl.MemoryBIO(), server_hostname="s3.test")
+    with pytest.raises(ssl.SSLError) as failed:
+        client.do_handshake()
+    connecting = aiohttp.ClientConnectorSSLError(SimpleNamespace(host="u", port=443, ssl=True), OSError("x"))  # type: ignore[arg-type]  # all it shows
+
+    def sent(inner: Exception) -> Any:
+        found = ours(botocore.exceptions.SSLError(endpoint_url="u", error=inner))
+        assert isinstance(found, StorageUnavailableError)
+        return found.sent, "endpoint_url" in found.message
+
+    assert sent(urllib3.exceptions.SSLError(failed.value)) == sent(connecting) == ("no", True)
+    assert sent(urllib3.exceptions.SSLError(ssl.SSLError("bad record mac"))) == ("unknown", False)
+
+
 def test_what_nobody_foresaw_is_still_one_of_ours() -> None:
     error = ours(ZeroDivisionError("odd"))
 
