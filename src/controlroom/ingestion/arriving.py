@@ -46,10 +46,11 @@ def arrivals(events: Iterable[ObjectEvent], store_url: str, landing: str) -> lis
         landing: What else they tell of is passed over.
 
     Raises:
-        ConfigError: An event is of another bucket than the store. Nothing was done.
+        ConfigError: An event is of another bucket than the store, or is none. Nothing was done.
     """
     latest: dict[str, Arrival] = {}
     for event in events:
+        _require_event(event)
         key = _key_in(store_url, event)
         if key is None or not key.startswith(landing) or key == landing:
             outcomes.passed_over(event.key, event.kind, "it is not in landing")
@@ -61,6 +62,15 @@ def arrivals(events: Iterable[ObjectEvent], store_url: str, landing: str) -> lis
             latest[key] = Arrival(key, event)
     # Those without a time last; a stable sort keeps the order in which they came.
     return sorted(latest.values(), key=lambda one: (one.event.at is None, one.event.at and one.event.at.timestamp()))
+
+
+def _require_event(event: object) -> None:
+    if not isinstance(event, ObjectEvent):
+        message = (
+            f"A {type(event).__name__} is no event: accept() does not unwrap notifications. Nothing was done. Give"
+            " parse_s3_events(message)."
+        )
+        raise ConfigError(message)
 
 
 def _key_in(store_url: str, event: ObjectEvent) -> str | None:

@@ -108,7 +108,7 @@ class Inbox:
             events: In any order. Their buckets must be the store's.
 
         Raises:
-            ConfigError: An event is of another bucket. Nothing was done.
+            ConfigError: An event is of another bucket, or is no event. Nothing was done.
             ShutdownRequested, DatabaseUnavailableError, StorageUnavailableError: As of `deliveries`.
 
         Guarantees:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from base64 import b64encode
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
@@ -12,12 +13,11 @@ from controlroom.errors import (
     ChecksumMismatchError,
     FileOperationError,
     ObjectChangedError,
-    ObjectNotFoundError,
     StorageAccessError,
     StorageUnavailableError,
 )
 from controlroom.policy.flow import Flow, StepFailed
-from controlroom.policy.object_calls import Call
+from controlroom.policy.object_calls import Call, may_have_happened
 
 __all__ = ["Capability", "probing"]
 
@@ -60,11 +60,11 @@ def probing(capability: Capability, bucket: str, key: str) -> Trial:
         StorageUnavailableError: The server did not say.
         StorageAccessError: These credentials may not try.
     """
-    put, made = Call("PutObject", {"Key": key, "Body": _BODY}), dict[tuple[str, str], None]()
+    put, left = Call("PutObject", {"Key": key, "Body": _BODY}), _Left()
     try:
-        outcome = yield from _noting(_tried(put, capability, bucket, key), made)
+        outcome = yield from _noting(_tried(put, capability, bucket, key), left)
     except StepFailed as failed:
-        yield from _removed(key, made)
+        yield from _removed(key, left)
         if (
             isinstance(failed.error, FileOperationError)
             and not isinstance(failed.error, _NO_ANSWER)
@@ -72,8 +72,26 @@ def probing(capability: Capability, bucket: str, key: str) -> Trial:
         ):
             return False
         raise
-    yield from _removed(key, made)
+    yield from _removed(key, left)
     return outcome
+
+
+@dataclass(slots=True)
+class _Left:
+    """What a trial has made, and has not removed itself; without the objects, which are known by name."""
+
+    uploads: dict[str, str] = field(default_factory=dict)
+    versions: dict[tuple[str, str], None] = field(default_factory=dict)
+    is_doubtful: bool = False  # there may be more
+
+    def note(self, call: Call, answer: Mapping[str, Any]) -> None:
+        """In a bucket that keeps versions, deleting hides, and leaves one more."""
+        if (version := answer.get("VersionId")) not in (None, "null"):
+            self.versions[call.params["Key"], version] = None
+        if call.operation == "CreateMultipartUpload":
+            self.uploads[answer["UploadId"]] = call.params["Key"]
+        elif call.operation == "CompleteMultipartUpload":
+            del self.uploads[call.params["UploadId"]]
 
 
 def _tried(put: Call, capability: Capability, bucket: str, key: str) -> Trial:
@@ -81,8 +99,8 @@ def _tried(put: Call, capability: Capability, bucket: str, key: str) -> Trial:
     return (yield from _TRIALS[capability](bucket, key))
 
 
-def _noting(trial: Trial, made: dict[tuple[str, str], None]) -> Trial:
-    """Perform *trial*; note which versions it makes: in a bucket that keeps them, deleting hides, and leaves one more."""
+def _noting(trial: Trial, left: _Left) -> Trial:
+    """Perform *trial*; note what it leaves, however it ends."""
     resume: Callable[[Any], Call] = trial.send
     outcome: Any = None
     while True:
@@ -94,19 +112,35 @@ def _noting(trial: Trial, made: dict[tuple[str, str], None]) -> Trial:
             resume, outcome = trial.send, (yield step)
         except StepFailed as failed:
             resume, outcome = trial.throw, failed
+            left.is_doubtful |= may_have_happened(failed.error)
         else:
-            if (version := (outcome or {}).get("VersionId")) not in (None, "null"):
-                made[step.params["Key"], version] = None
+            left.note(step, outcome or {})
 
 
-def _removed(key: str, made: dict[tuple[str, str], None]) -> Flow[Call, None]:
-    plain = [{"Key": key}, {"Key": f"{key}-2"}]
-    for params in [{"Key": name, "VersionId": version} for name, version in made] or plain:
-        try:
-            yield Call("DeleteObject", params)
-        except StepFailed as failed:
-            if not isinstance(failed.error, FileOperationError):
-                raise
+def _removed(key: str, left: _Left) -> Flow[Call, None]:
+    """Remove everything; what cannot be removed now is found by its age, see `s3_sweeping`."""
+    for upload_id, name in left.uploads.items():
+        yield from _attempted(Call("AbortMultipartUpload", {"Key": name, "UploadId": upload_id}))
+    if not left.versions:
+        for name in (key, f"{key}-2"):
+            delete = Call("DeleteObject", {"Key": name})
+            left.note(delete, (yield from _attempted(delete)))
+        left.is_doubtful = True  # where these left markers, others had versions
+    if left.versions and left.is_doubtful:
+        page = yield from _attempted(Call("ListObjectVersions", {"Prefix": key}))
+        for thing in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
+            left.versions[thing["Key"], thing["VersionId"]] = None
+    for name, version in left.versions:
+        yield from _attempted(Call("DeleteObject", {"Key": name, "VersionId": version}))
+
+
+def _attempted(undo: Call) -> Flow[Call, Mapping[str, Any]]:
+    try:
+        return (yield undo) or {}
+    except StepFailed as failed:
+        if not isinstance(failed.error, FileOperationError):
+            raise
+        return {}
 
 
 def _refuses(call: Call, *kinds: type[Exception]) -> Trial:
@@ -114,7 +148,7 @@ def _refuses(call: Call, *kinds: type[Exception]) -> Trial:
     try:
         yield call
     except StepFailed as failed:
-        if isinstance(failed.error, kinds):
+        if isinstance(failed.error, kinds) and not isinstance(failed.error, _NO_ANSWER):
             return True
         raise
     return False
@@ -129,8 +163,6 @@ def _complete(**condition: str) -> Callable[[str, str], Trial]:
         upload, parts = yield from _in_one_part(key)
         complete = Call("CompleteMultipartUpload", {**upload, "MultipartUpload": {"Parts": parts}, **condition})
         refused = yield from _refuses(complete, ObjectChangedError)
-        if refused:
-            yield from _aborted(upload)
         head = yield Call("HeadObject", {"Key": key})
         return refused and not _looks_first(head)
 
@@ -172,11 +204,7 @@ def _full_object(_: str, key: str) -> Trial:
     kind = {"ChecksumAlgorithm": "CRC32", "ChecksumType": "FULL_OBJECT"}
     upload, parts = yield from _in_one_part(key, kind, {"ChecksumCRC32": _CRC32})
     whole = {"ChecksumCRC32": _CRC32, "ChecksumType": "FULL_OBJECT"}
-    try:
-        yield Call("CompleteMultipartUpload", {**upload, "MultipartUpload": {"Parts": parts}, **whole})
-    except StepFailed:
-        yield from _aborted(upload)
-        raise
+    yield Call("CompleteMultipartUpload", {**upload, "MultipartUpload": {"Parts": parts}, **whole})
     head = yield Call("HeadObject", {"Key": key, "ChecksumMode": "ENABLED"})
     return bool(head.get("ChecksumCRC32") == _CRC32 and head.get("ChecksumType") == "FULL_OBJECT")
 
@@ -197,20 +225,8 @@ def _in_one_part(
 ) -> Flow[Call, tuple[dict[str, Any], list[dict[str, Any]]]]:
     created = yield Call("CreateMultipartUpload", {"Key": key, **(kind or {})})
     upload = {"Key": key, "UploadId": created["UploadId"]}
-    try:
-        part = yield Call("UploadPart", {**upload, "PartNumber": 1, "Body": _BODY, **(checksum or {})})
-    except StepFailed:
-        yield from _aborted(upload)
-        raise
+    part = yield Call("UploadPart", {**upload, "PartNumber": 1, "Body": _BODY, **(checksum or {})})
     return upload, [{"PartNumber": 1, "ETag": part["ETag"], **(checksum or {})}]
-
-
-def _aborted(upload: dict[str, Any]) -> Flow[Call, None]:
-    try:
-        yield Call("AbortMultipartUpload", upload)
-    except StepFailed as failed:
-        if not isinstance(failed.error, ObjectNotFoundError):
-            raise
 
 
 _TRIALS: Final[dict[Capability, Callable[[str, str], Trial]]] = {

@@ -1,4 +1,4 @@
-"""Which unfinished uploads are nobody's any more, and the calls that end them. Pure.
+"""Which unfinished uploads and probes are nobody's any more, and the calls that end them. Pure.
 
 An upload that is never completed keeps its parts for ever: they are paid for, and no listing of objects shows them.
 """
@@ -15,7 +15,7 @@ from controlroom.errors import FileOperationError, ObjectNotFoundError
 from controlroom.policy.flow import Flow, StepFailed
 from controlroom.policy.object_calls import Call, code_of
 
-__all__ = ["Found", "Noted", "has_expiry", "sweep"]
+__all__ = ["Found", "Noted", "has_expiry", "sweep", "sweep_probes"]
 
 _NO_RULES: Final = "NoSuchLifecycleConfiguration"
 
@@ -98,6 +98,57 @@ def _aborted(upload: Found) -> Flow[Call, Found]:
             raise
         return Found(upload.key, upload.upload_id, upload.initiated_at, failed.error)
     return upload
+
+
+def sweep_probes(prefix: str, *, older_than_s: float, dry_run: bool, now: datetime) -> Flow[Call, tuple[int, int]]:
+    """Delete what processes that died left of trying what the server can do: at most a page of it.
+
+    Nothing fails here: whoever may end uploads need not have the right to list.
+
+    Args:
+        prefix: With which the keys of all probes in the bucket begin, and no others.
+        older_than_s: How old one is that nobody will remove, by the server's clock.
+        dry_run: Whether to delete nothing.
+        now: By our own clock; for servers that do not tell theirs.
+
+    Returns:
+        How many there are, versions and markers included, and how many of them were deleted.
+    """
+    page = yield from _listed(prefix)
+    before = (_served_at(page) or now) - timedelta(seconds=older_than_s)
+    old = [thing for thing in _things(page) if thing["LastModified"].astimezone(UTC).replace(microsecond=0) <= before]
+    deleted = 0
+    for thing in [] if dry_run else old:
+        deleted += yield from _deleted(thing)
+    return len(old), deleted
+
+
+def _listed(prefix: str) -> Flow[Call, Mapping[str, Any]]:
+    """Return what there is, with its versions where these credentials may see them."""
+    for operation in ("ListObjectVersions", "ListObjectsV2"):
+        try:
+            page: Mapping[str, Any] = yield Call(operation, {"Prefix": prefix})
+        except StepFailed as failed:
+            if not isinstance(failed.error, FileOperationError):
+                raise
+        else:
+            return page
+    return {}
+
+
+def _deleted(thing: Mapping[str, Any]) -> Flow[Call, bool]:
+    version = {"VersionId": thing["VersionId"]} if thing.get("VersionId") else {}
+    try:
+        yield Call("DeleteObject", {"Key": thing["Key"], **version})
+    except StepFailed as failed:
+        if not isinstance(failed.error, FileOperationError):
+            raise
+        return False
+    return True
+
+
+def _things(page: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [thing for kind in ("Versions", "DeleteMarkers", "Contents") for thing in page.get(kind) or ()]
 
 
 def has_expiry() -> Flow[Call, bool | None]:

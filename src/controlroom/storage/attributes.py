@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +20,7 @@ _METADATA = f"{_OURS}metadata"
 _CONTENT_TYPE = f"{_OURS}content-type"
 _LIMIT_BYTES = 2048  # what S3 admits; and ext4 keeps all attributes of a file in one block
 _UNSUPPORTED = {errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
+_HEADER = re.compile(r"[!-~](?:[ -~]*[!-~])?")  # else S3 refuses the signature, or the request is another one
 # A security label comes from policy, and file capabilities are void once the content changes (capabilities(7)).
 _NOT_KEPT = (_OURS, "security.", "trusted.")
 
@@ -69,25 +71,32 @@ def check_metadata(metadata: Mapping[str, str] | None, content_type: str | None)
     """Return the extended attributes that hold *metadata* and *content_type*.
 
     Raises:
-        ConfigError: They are no texts, or longer than 2 KiB together.
+        ConfigError: They are no texts, longer than 2 KiB together, or *content_type* is nothing that a header can carry.
     """
-    texts: list[Any] = [
-        *(metadata or {}),
-        *(metadata or {}).values(),
-        *([] if content_type is None else [content_type]),
-    ]
-    if not all(isinstance(text, str) for text in texts):
+    if not _is_texts(metadata) or not isinstance(content_type, str | None):
         message = f"metadata and content_type are texts: {metadata!r}, {content_type!r}. Nothing was written."
         raise ConfigError(message)
     held = {_METADATA: json.dumps(dict(metadata)).encode()} if metadata else {}
-    if content_type is not None:
-        held[_CONTENT_TYPE] = content_type.encode("utf-8", "replace")
+    if content_type:
+        if not _HEADER.fullmatch(content_type):
+            message = (
+                f"content_type={content_type!r} is not possible: give one like 'text/csv; charset=utf-8', in printable ASCII"
+                " without blanks round it. Nothing was written."
+            )
+            raise ConfigError(message)
+        held[_CONTENT_TYPE] = content_type.encode()
     if (size_bytes := sum(map(len, held.values()))) > _LIMIT_BYTES:
         message = (
             f"metadata and content_type take {size_bytes} bytes, over the limit of {_LIMIT_BYTES}. Nothing was written."
         )
         raise ConfigError(message)
     return held
+
+
+def _is_texts(metadata: Any) -> bool:
+    if not metadata:
+        return True
+    return isinstance(metadata, Mapping) and all(isinstance(text, str) for pair in metadata.items() for text in pair)
 
 
 def write_metadata(fd: int, held: Mapping[str, bytes], path: Path) -> None:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any, Final
+
 from controlroom import clock
 from controlroom.errors import ConfigError, DataError, ObjectChangedError, ObjectExistsError, ObjectNotFoundError
 from controlroom.storage.classify import NOTHING_CHANGED, TARGET_KEPT
 
 __all__ = ["check_limit", "not_found", "require_match", "require_one_condition", "require_time", "taken"]
+
+
+_ETAG: Final = re.compile(r"[!-~]+")
 
 
 def require_time(what: str) -> None:
@@ -20,13 +26,17 @@ def require_time(what: str) -> None:
 
 
 def require_one_condition(*, if_absent: bool, if_match: str | None) -> None:
-    """Refuse two conditions that exclude each other.
+    """Refuse two conditions that exclude each other, and one that nothing can meet.
 
     Raises:
-        ConfigError: Both are given.
+        ConfigError: Both are given, or *if_match* cannot be an etag.
     """
     if if_absent and if_match is not None:
         message = "if_absent and if_match exclude each other: an object is absent or has an etag. Nothing was touched."
+        raise ConfigError(message)
+    etag: Any = if_match
+    if etag is not None and not (isinstance(etag, str) and _ETAG.fullmatch(etag)):
+        message = f"if_match={etag!r} is no etag: give the one that stat() or a receipt told. Nothing was touched."
         raise ConfigError(message)
 
 

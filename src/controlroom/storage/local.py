@@ -146,7 +146,7 @@ class LocalStore:
         return self._objects.exists(key)
 
     def is_settled(self, key: str, quiet_s: float = 2.0) -> bool:
-        """Tell whether nobody is writing the file of *key* any more. An inbox takes no file before.
+        """Tell whether nobody is writing the file of *key* any more, or there is none. An inbox takes no file before.
 
         Args:
             key: Its name.

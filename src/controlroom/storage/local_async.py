@@ -142,7 +142,7 @@ class AsyncLocalStore:
         return await in_thread(self._objects.exists, key)
 
     async def is_settled(self, key: str, quiet_s: float = 2.0) -> bool:
-        """Tell whether nobody is writing the file of *key* any more. An inbox takes no file before.
+        """Tell whether nobody is writing the file of *key* any more, or there is none. An inbox takes no file before.
 
         See `LocalStore.is_settled`.
         """

@@ -134,7 +134,7 @@ class LocalObjects:
 
     def read_bytes(self, key: str, max_bytes: int | None) -> bytes:
         """Read *key* whole."""
-        check_limit(self.ref(key), 0, max_bytes)
+        check_limit(self.ref(check_key(key)), 0, max_bytes)
         with self.open(key) as reader:
             check_limit(self.ref(key), reader.info.size_bytes, max_bytes)
             return reader.read()
@@ -174,7 +174,7 @@ class LocalObjects:
 
     def delete(self, key: str, if_match: str | None) -> None:
         """Remove *key*."""
-        require_time(f"deleting {self.ref(key)}")
+        require_time(f"deleting {self.ref(check_key(key))}")
         path = self.root.name(key)
         with translating(self.ref(key), "deleting"):
             try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -11,6 +12,7 @@ from controlroom.errors import ConfigError
 from controlroom.storage.local import LocalStore
 from controlroom.storage.local_async import AsyncLocalStore
 from controlroom.storage.protocols import AsyncObjectStore, ObjectStore
+from controlroom.storage.s3.options import S3Options
 from controlroom.storage.s3.store import S3Store
 from controlroom.storage.s3.store_async import AsyncS3Store
 
@@ -24,7 +26,7 @@ _BUCKET_AND_PREFIX = re.compile(
 
 
 def open_store(url: str, endpoint_url: str | None = None, **options: Any) -> ObjectStore:
-    """Return the store at *url*.
+    """Return the store at *url*. For what only S3 has (`S3Store.reconcile`, `S3Store.download` …), make an `S3Store`.
 
     Args:
         url: ``file:///data`` is `LocalStore` on ``/data``; ``s3://bucket/prefix`` is `S3Store` on *prefix* in *bucket*, which
@@ -37,19 +39,33 @@ def open_store(url: str, endpoint_url: str | None = None, **options: Any) -> Obj
         ConfigError: No store is known for *url*, or it does not take *options*. Nothing was opened.
     """
     if (place := _s3_place(url)) is not None:
-        return S3Store(*place, endpoint_url=endpoint_url, **options)
+        return S3Store(*place, endpoint_url=endpoint_url, **_known(url, options))
     return LocalStore(_local_root(url, endpoint_url, options))
 
 
 def open_store_async(url: str, endpoint_url: str | None = None, **options: Any) -> AsyncObjectStore:
     """Return the async store at *url*; see `open_store`."""
     if (place := _s3_place(url)) is not None:
-        return AsyncS3Store(*place, endpoint_url=endpoint_url, **options)
+        return AsyncS3Store(*place, endpoint_url=endpoint_url, **_known(url, options))
     return AsyncLocalStore(_local_root(url, endpoint_url, options))
 
 
-def _s3_place(url: str) -> tuple[str, str] | None:
-    if urlsplit(url).scheme != "s3":
+def _known(url: str, options: dict[str, Any]) -> dict[str, Any]:
+    if unknown := sorted(options.keys() - {field.name for field in fields(S3Options)}):
+        raise ConfigError(_refusal(url, f"S3Store takes no {unknown[0]} here"))
+    return options
+
+
+def _s3_place(url: Any) -> tuple[str, str] | None:
+    if not isinstance(url, str):
+        raise ConfigError(
+            _refusal(url, f"it is of type {type(url).__name__}; a URL is a str, such as Path.as_uri() gives")
+        )
+    try:
+        scheme = urlsplit(url).scheme
+    except ValueError as error:
+        raise ConfigError(_refusal("…", f"it is no URL ({error})")) from error
+    if scheme != "s3":
         return None
     found = _BUCKET_AND_PREFIX.fullmatch(url)
     if "@" in urlsplit(url).netloc:
@@ -85,5 +101,5 @@ def _local_root(url: str, endpoint_url: str | None, options: dict[str, Any]) -> 
     raise ConfigError(_refusal(url, flaw))
 
 
-def _refusal(url: str, flaw: str) -> str:
+def _refusal(url: object, flaw: str) -> str:
     return f"{url!r} cannot be opened: {flaw}. Nothing was opened."

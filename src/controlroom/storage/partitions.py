@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from controlroom.errors import ConfigError, DataError
 from controlroom.storage.paths import check_key
@@ -55,8 +55,14 @@ class DatePartition:
 
     def __post_init__(self) -> None:
         """Refuse at once what no key can begin with."""
+        if not isinstance(self.prefix, str):
+            message = f"A prefix is a str, not {type(self.prefix).__name__}."
+            raise ConfigError(message)
         if self.prefix:
             object.__setattr__(self, "prefix", check_key(self.prefix.removesuffix("/")))
+        if not isinstance(self.template, str):
+            message = f"A template is a str, not {type(self.template).__name__}."
+            raise ConfigError(message)
         template = self.template.removesuffix("/")
         if not {"year", "month", "date"} & set(_NAMED.findall(template)):
             template = template.replace("{day}", "{date}")
@@ -74,10 +80,10 @@ class DatePartition:
         """Return the key of *name* in the partition of *day*: a date, or a datetime in it.
 
         Raises:
-            ConfigError: *day* is a naive datetime.
+            ConfigError: *day* is no date, or a naive datetime.
             UnsafePathError: *name* cannot be the end of a key.
         """
-        return check_key(f"{self._folder(_instant(day))}{name}")
+        return check_key(f"{self._folder(_instant(day))}{check_key(name)}")
 
     def parse(self, key: str) -> Partition:
         """Return what *key*, which has this form, says: the inverse of `key`.
@@ -106,7 +112,7 @@ class DatePartition:
         A date as *end* stands for the whole day.
 
         Raises:
-            ConfigError: *start* is after *end*, or one of them is a naive datetime.
+            ConfigError: *start* is after *end*, or one of them is no date, or a naive datetime.
         """
         first, last = _instant(start), _instant(end)
         if not isinstance(end, datetime) and self._grain == "hour":
@@ -144,7 +150,12 @@ def _grain_of(template: str) -> str:
     named = _NAMED.findall(template)
     known = {"year", "month", "day", *named} - {"date"} if "date" in named else set(named)
     grain = next((grain for grain in reversed(_GRAINS) if grain in known), None)
-    if grain is None or set(named) - _FIELDS.keys() or len(set(named)) < len(named) or "{" in _NAMED.sub("", template):
+    if (
+        grain is None
+        or set(named) - _FIELDS.keys()
+        or len(set(named)) < len(named)
+        or set("{}") & set(_NAMED.sub("", template))
+    ):
         flaw = f"its fields are some of {', '.join(_FIELDS)}, each once, in braces"
     elif "date" in named and {"year", "month", "day"} & set(named):
         flaw = "{date} says the year, the month and the day already"
@@ -156,10 +167,17 @@ def _grain_of(template: str) -> str:
     raise ConfigError(message)
 
 
-def _instant(day: date) -> datetime:
+def _instant(day: Any) -> datetime:
+    if not isinstance(day, date):
+        message = f"{day!r} is no date. Give a date or an aware datetime."
+        raise ConfigError(message)
     if not isinstance(day, datetime):
         return datetime(day.year, day.month, day.day, tzinfo=UTC)
     if day.tzinfo is None:
         message = f"{day!r} has no time zone, so that its UTC day is not known. Give a date or an aware datetime."
         raise ConfigError(message)
-    return day.astimezone(UTC)
+    try:
+        return day.astimezone(UTC)
+    except OverflowError as error:
+        message = f"{day!r} is on a day in UTC that no calendar has. Give another one."
+        raise ConfigError(message) from error

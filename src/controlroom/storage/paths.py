@@ -52,6 +52,9 @@ def check_prefix(prefix: str) -> str:
     Raises:
         UnsafePathError: No key can begin with it.
     """
+    if not isinstance(prefix, str):
+        message = f"A prefix is a str, not {type(prefix).__name__}."
+        raise ConfigError(message)
     folder, slash, _ = prefix.rpartition("/")
     if flaw := _unrepresentable(prefix) or (_flaw(folder) if slash else None):
         raise UnsafePathError(_refusal(prefix, flaw), ref=prefix)
@@ -85,6 +88,22 @@ def _unrepresentable(text: str) -> str | None:
     return None
 
 
+def check_path(text: str) -> str:
+    """Return *text* if the operating system can be asked for it.
+
+    Raises:
+        UnsafePathError: It holds a NUL, or what no file name does.
+    """
+    try:
+        if b"\0" not in os.fsencode(text):
+            return text
+        flaw = "it contains a NUL"
+    except UnicodeEncodeError:
+        flaw = "no file name holds such characters"
+    message = f"{text!r} cannot be a path: {flaw}. Nothing was touched."
+    raise UnsafePathError(message, ref=text)
+
+
 def real_target(path: StrPath) -> Path:
     """Return where writing to *path* would end up: absolute, its symbolic links followed, dangling ones too.
 
@@ -95,9 +114,7 @@ def real_target(path: StrPath) -> Path:
     if not isinstance(text, str):
         message = f"A path is a str or a PathLike of str, not {type(text).__name__}."
         raise ConfigError(message)
-    if "\0" in text:
-        message = f"{text!r} cannot be a path: it contains a NUL. Nothing was touched."
-        raise UnsafePathError(message, ref=text)
+    check_path(text)
     if text.endswith(("/", "/.", "/..")) or text in ("", ".", ".."):
         message = f"{text!r} names a folder, not a file. Nothing was touched. Give the name of a file."
         raise UnsafePathError(message, ref=text)
@@ -130,8 +147,9 @@ class KeyRoot:
     """
 
     def __init__(self, root: StrPath) -> None:
-        with translating(str(root), "opening the store"):
-            self.path: Path = Path(os.path.realpath(root))
+        text = check_path(os.fspath(root))
+        with translating(text, "opening the store"):
+            self.path: Path = Path(os.path.realpath(text))
         self._inside = os.path.join(self.path, "")  # noqa: PTH118 - with its final separator, which Path drops
 
     def name(self, key: str) -> Path:

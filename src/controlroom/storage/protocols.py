@@ -49,7 +49,7 @@ class ObjectStore(Protocol):
             ObjectChangedError: *if_match*, and the present object is another or gone; or a source path changed while it
                 was read. Nothing changed.
             PublicationInDoubtError: The object may be visible.
-            ConfigError: *source* holds no bytes, or arguments exclude each other. Nothing changed.
+            ConfigError: *source* holds no bytes, *if_match* is no etag, or arguments exclude each other. Nothing changed.
 
         Guarantees:
             On any exception, also one of *source* itself, the key holds what it held before, and nothing is left behind.

@@ -43,7 +43,7 @@ class HttpProxy:
 
     Attributes:
         url: The same server by way of this proxy.
-        seen: Every request so far, in order.
+        seen: Every request so far, in order, with ``number``, ``method``, ``target``, ``headers``, ``cut`` and ``status``.
 
     Raises:
         ConfigError: The URL is not that of a server over plain HTTP.
@@ -68,7 +68,7 @@ class HttpProxy:
         self._lock = threading.Lock()
         self._met = threading.Condition(self._lock)
         self._done: set[int] = set()
-        self.released = threading.Event()
+        self.released: threading.Event = threading.Event()
         self._sockets: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
@@ -90,7 +90,7 @@ class HttpProxy:
         Args:
             how: What happens to them.
             at: The first to be cut: 1 is the next one.
-            when: Only those count of which this is true.
+            when: Only those count of which this is true; it is given what *seen* has of each.
             times: How many are cut, one after the other.
             after_bytes: Where "mid_request" and "mid_reply" cut.
             reset: Connections are reset rather than closed.

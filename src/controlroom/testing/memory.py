@@ -114,7 +114,7 @@ class MemoryObjects:
         require_one_condition(if_absent=if_absent, if_match=if_match)
         check_metadata(metadata, content_type)
         facts = ObjectInfo(
-            check_key(key), 0, clock.utcnow(), "", content_type=content_type, metadata=dict(metadata or {})
+            check_key(key), 0, clock.utcnow(), "", content_type=content_type or None, metadata=dict(metadata or {})
         )
         return MemoryPublication(self, facts, chunks)
 

@@ -107,6 +107,17 @@ OF_WRITES: Final = (
         ),
     ),
     Event(
+        "probes_left_behind",
+        "WARNING",
+        "A process died while it tried what a server of S3 can do; a sweep of uploads found what it had written.",
+        ("controlroom.storage.s3.janitor",),
+        (
+            Field("ref", "string", "the URL below which it was written"),
+            Field("objects", "integer", "how many there are, versions and delete markers included"),
+            Field("deleted", "integer", "how many of them were deleted"),
+        ),
+    ),
+    Event(
         "upload_expiry_missed",
         "WARNING",
         "A bucket has no lifecycle rule that ends unfinished uploads (AbortIncompleteMultipartUpload); told once a process.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from http.client import HTTPException
+from http.client import HTTPException, HTTPResponse
 from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError
@@ -69,21 +69,28 @@ class Body:
         require_time(f"reading {self._pin.ref}")
         began_s = monotonic_s()
         try:
-            chunk = self._arriving(len(view))
+            got_bytes = self._arriving(view)
         except _BROKEN as error:
             raise classified(error, ref=self._pin.ref, operation="GetObject") from error
-        if not chunk:
+        if not got_bytes:
             raise cut_short(self._pin, at)
-        if self._pace.is_too_slow(monotonic_s() - began_s, len(chunk)):
+        if self._pace.is_too_slow(monotonic_s() - began_s, got_bytes):
             raise too_slow(self._pin, at, self._read_s)
+        return got_bytes
+
+    def _arriving(self, view: memoryview) -> int:
+        """Put into *view* what one read of the socket gives, straight to its place if that is possible; return its length."""
+        under: Any = getattr(self._raw, "_fp", None)
+        is_known = isinstance(under, HTTPResponse)
+        if is_known and under.length and under.fp is not None and not under.chunked:
+            got_bytes: int = under.fp.readinto1(view[: under.length])
+            under.length -= got_bytes
+            self._raw.length_remaining = under.length
+            return got_bytes
+        read1 = getattr(self._raw, "read1", None)  # urllib3 has it from 2.0 on
+        chunk = self._raw.read(min(len(view), _WITHOUT_READ1_BYTES)) if read1 is None else read1(len(view))
         view[: len(chunk)] = chunk
         return len(chunk)
-
-    def _arriving(self, size_bytes: int) -> bytes:
-        read1 = getattr(self._raw, "read1", None)  # urllib3 has it from 2.0 on
-        if read1 is None:
-            return bytes(self._raw.read(min(size_bytes, _WITHOUT_READ1_BYTES)))
-        return bytes(read1(size_bytes))
 
     def finish(self) -> None:
         """Give the connection back: everything has been read."""

@@ -6,6 +6,7 @@ What a server says in its own words is cut and masked before it becomes part of 
 from __future__ import annotations
 
 import re
+import traceback
 from collections.abc import Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -25,6 +26,7 @@ from controlroom.storage.s3.error_codes import (
     BY_EXCEPTION,
     BY_STATUS,
     KMS,
+    NO_TLS,
     UNKNOWN_CODE,
     UNKNOWN_EXCEPTION,
     WRONG_REGION,
@@ -118,9 +120,14 @@ def _failed(error: BaseException, ref: str, operation: str) -> ControlRoomError:
     meaning = next((BY_EXCEPTION[name] for name in _names(error) if name in BY_EXCEPTION), UNKNOWN_EXCEPTION)
     if type(error) is RuntimeError and "credentials" in str(error):  # of botocore: fresh ones that have expired
         meaning = BY_EXCEPTION["CredentialRetrievalError"]
-    chain = {name for link in _chain(error) for name in _names(link)}
+    links = _chain(error)
+    chain = {name for link in links for name in _names(link)}
     if not chain.isdisjoint(_UNTRUSTED):
         meaning = BY_EXCEPTION["SSLCertVerificationError"]
+    elif "FileNotFoundError" in chain:  # of certificates, as AWS_CA_BUNDLE names it: nothing else is opened by name
+        meaning = BY_EXCEPTION["ConfigNotFound"]
+    elif meaning is BY_EXCEPTION["SSLError"] and any(map(_is_of_a_handshake, links)):
+        meaning = NO_TLS
     elif _says_unsent(meaning) and _made_of(error) is not None and chain.isdisjoint(_UNCONNECTED):
         meaning = BY_EXCEPTION["ConnectionClosedError"]  # aiobotocore calls a reset half-way "could not connect", too
     if meaning is BY_EXCEPTION["ConnectionClosedError"] and "TimeoutError" in chain:
@@ -166,6 +173,14 @@ def _chain(error: BaseException) -> list[BaseException]:
             break
         chain.append(inner)
     return chain
+
+
+def _is_of_a_handshake(link: BaseException) -> bool:
+    """Tell whether TLS failed before anything was sent; what OpenSSL says of it may be the same later."""
+    frames = traceback.walk_tb(link.__traceback__)
+    return type(link).__name__ == "ClientConnectorSSLError" or any(
+        frame.f_code.co_name == "do_handshake" for frame, _ in frames
+    )
 
 
 def _words(said: Any) -> str:

@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, InvalidEndpointConfigurationError
 from botocore.handlers import add_expect_header, convert_body_to_file_like_object
 
 from controlroom.storage.s3.options import S3Options
-from controlroom.storage.s3.sessions import arguments, botocore_session, configuration, keep_secret
+from controlroom.storage.s3.sessions import arguments, botocore_session, configuration, keep_secret, user_agent
 from controlroom.storage.s3.silence import quietly
 from controlroom.storage.s3.sockets import cut_to_deadlines
 
@@ -54,7 +54,7 @@ class S3Client:
     def _made(self) -> Any:
         options = self._options
         session = botocore_session(options)
-        config = botocore.config.Config(**configuration(options))
+        config = botocore.config.Config(user_agent=user_agent(session), **configuration(options))
         with usable_endpoint():
             client = tamed(session.create_client(**arguments(options), config=config))
         cut_to_deadlines(client, options.timeouts.read_s)

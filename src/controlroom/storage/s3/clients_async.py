@@ -9,14 +9,20 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
-import aiobotocore.config
 import aiobotocore.session
 from aiobotocore.credentials import AioAssumeRoleCredentialFetcher, AioDeferredRefreshableCredentials
 
 from controlroom.storage.s3.clients import credentials_of, sign_with, tamed, usable_endpoint
-from controlroom.storage.s3.http_async import PlainSession
+from controlroom.storage.s3.http_async import KeptConfig, PlainSession
 from controlroom.storage.s3.options import S3Options
-from controlroom.storage.s3.sessions import SESSION_NAME, arguments, configuration, keep_secret, prepared
+from controlroom.storage.s3.sessions import (
+    SESSION_NAME,
+    arguments,
+    configuration,
+    keep_secret,
+    prepared,
+    user_agent,
+)
 from controlroom.storage.s3.silence import quietly
 
 __all__ = ["AsyncS3Client"]
@@ -79,7 +85,7 @@ class AsyncS3Client:
         """Yield a client once; close it when this generator is closed, which the loop does at its end if nobody did."""
         options = self._options
         session = await self._session()
-        config = aiobotocore.config.AioConfig(http_session_cls=PlainSession, **configuration(options))
+        config = KeptConfig(http_session_cls=PlainSession, user_agent=user_agent(session), **configuration(options))
         async with AsyncExitStack() as stack:
             with usable_endpoint():
                 client = await stack.enter_async_context(session.create_client(**arguments(options), config=config))
@@ -97,9 +103,7 @@ class AsyncS3Client:
 
     async def _session(self) -> Any:
         options = self._options
-        session = prepared(
-            aiobotocore.session.AioSession(profile=options.profile), options, aiobotocore.config.AioConfig
-        )
+        session = prepared(aiobotocore.session.AioSession(profile=options.profile), options, KeptConfig)
         if options.role_arn is not None:
             fetcher = AioAssumeRoleCredentialFetcher(
                 session.create_client,

@@ -26,6 +26,7 @@ __all__ = [
     "BY_EXCEPTION",
     "BY_STATUS",
     "KMS",
+    "NO_TLS",
     "UNKNOWN_CODE",
     "UNKNOWN_EXCEPTION",
     "WRONG_REGION",
@@ -176,6 +177,12 @@ _NOT_INSTALLED: Final = Meaning(
     ConfigError, "needs what is not installed here", "Install it, or do without what needs it."
 )
 
+NO_TLS: Final = Meaning(
+    StorageUnavailableError,
+    "agreed with the server on no secure connection",
+    "See whether https:// or http:// is right in endpoint_url; else running it again later can help.",
+    "no",
+)
 UNKNOWN_EXCEPTION: Final = Meaning(
     FileOperationError, "ended in a way that is not foreseen", "Look at the cause before running it again.", "unknown"
 )

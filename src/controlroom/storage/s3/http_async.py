@@ -7,16 +7,17 @@ import io
 from collections.abc import Awaitable
 from typing import Any, Final
 
+from aiobotocore.config import AioConfig
 from aiobotocore.httpsession import AIOHTTPSession
 from aiohttp.payload import Payload
 
-__all__ = ["PlainSession"]
+__all__ = ["KeptConfig", "PlainSession"]
 
 _SMALL_BYTES: Final = 64 * 1024  # goes out with the head, in one piece
 _PIECE_BYTES: Final = 256 * 1024
 
 
-class PlainSession(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore is untyped
+class _PlainSession(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore is untyped
     """Sends each request once, to where it was signed for, in pieces.
 
     aiohttp sends a PUT again by itself where a kept connection turns out to be closed: whether the first one arrived, nobody
@@ -27,6 +28,21 @@ class PlainSession(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore is unty
 
     async def _get_session(self, proxy_url: str | None) -> Any:
         return _Once(await super()._get_session(proxy_url), self._timeout.sock_read)
+
+
+PlainSession: Final[type[Any]] = _PlainSession
+"""The class of sessions for aiobotocore's ``AioConfig``."""
+
+
+class _KeptConfig(AioConfig):  # type: ignore[misc]  # as above
+    def merge(self, other_config: Any) -> Any:
+        merged = super().merge(other_config)
+        merged.http_session_cls = getattr(other_config, "http_session_cls", self.http_session_cls)
+        return merged
+
+
+KeptConfig: Final[type[Any]] = _KeptConfig
+"""``AioConfig``; before aiobotocore 3.9 that forgets the class of sessions where it is merged with another."""
 
 
 class _Once:

@@ -1,4 +1,4 @@
-"""Ends uploads that nobody will complete: by the journal of those under way, and by their age."""
+"""Ends uploads that nobody will complete: by the journal of those under way, and by their age. Probes likewise."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from controlroom import clock
 from controlroom.errors import ConfigError, FileOperationError
@@ -14,10 +14,10 @@ from controlroom.logs import get_logger
 from controlroom.policy.flow import Flow, drive, drive_async
 from controlroom.policy.object_calls import Call
 from controlroom.policy.quantities import is_finite
-from controlroom.policy.s3_sweeping import Found, has_expiry, sweep
+from controlroom.policy.s3_sweeping import Found, has_expiry, sweep, sweep_probes
 from controlroom.storage.s3.journal import JournalView, NotedUpload
 from controlroom.storage.s3.options import S3Options
-from controlroom.storage.s3_keys import S3Place
+from controlroom.storage.s3_keys import PROBES, S3Place
 from controlroom.storage.threads import in_thread
 
 if TYPE_CHECKING:
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 __all__ = ["StaleUpload", "StaleUploads", "abort_stale_uploads", "abort_stale_uploads_async"]
 
 _log = get_logger(__name__)
+
+# A probe that is under way takes seconds: what swept its objects away would have it learn something wrong.
+_PROBING_S: Final = 600.0
 
 _warned: set[tuple[str | None, str]] = set()
 
@@ -59,6 +62,8 @@ def abort_stale_uploads(performer: S3Performer, prefix: str, *, older_than_s: fl
         janitor = _Janitor(place, options, journal, dry_run=dry_run)
         found = drive(janitor.sweep(prefix, older_than_s), performer.perform)
         janitor.strike_off(found)
+        if janitor.finds_probes:
+            janitor.tell_of_probes(*drive(janitor.sweep_probes(), performer.perform))
         if janitor.wonders:
             janitor.tell(drive(has_expiry(), performer.perform))
         return janitor.result(found)
@@ -73,6 +78,8 @@ async def abort_stale_uploads_async(
         janitor = _Janitor(place, options, journal, dry_run=dry_run)
         found = await drive_async(janitor.sweep(prefix, older_than_s), performer.perform)
         await in_thread(janitor.strike_off, found)
+        if janitor.finds_probes:
+            janitor.tell_of_probes(*await drive_async(janitor.sweep_probes(), performer.perform))
         if janitor.wonders:
             janitor.tell(await drive_async(has_expiry(), performer.perform))
         return janitor.result(found)
@@ -87,13 +94,14 @@ class _Janitor:
         self._journal = journal
         self._dry_run = dry_run
         self._prefix = ""
+        self._older_than_s = 0.0
 
     def sweep(self, prefix: str, older_than_s: float) -> Flow[Call, list[Found]]:
         """Return what is to be done."""
         if not is_finite(older_than_s) or older_than_s < 0:
             message = f"older_than_s={older_than_s!r} is not possible: give seconds, zero or more. Nothing was aborted."
             raise ConfigError(message)
-        self._prefix = self._place.full_prefix(prefix)
+        self._prefix, self._older_than_s = self._place.full_prefix(prefix), older_than_s
         return sweep(
             self._prefix,
             older_than_s=older_than_s,
@@ -117,6 +125,27 @@ class _Janitor:
         for upload in self._here(self._journal.dead):
             if upload.key.startswith(self._prefix) and (upload.key, upload.upload_id) not in failed:
                 self._journal.forget(upload)
+
+    @property
+    def finds_probes(self) -> bool:
+        """Whether the uploads of probes are swept: then so are their objects."""
+        return self._probes.startswith(self._prefix)
+
+    @property
+    def _probes(self) -> str:
+        return f"{self._place.prefix}{PROBES}"
+
+    def sweep_probes(self) -> Flow[Call, tuple[int, int]]:
+        """Return what is to be done about probes whose process died."""
+        older_than_s = max(self._older_than_s, _PROBING_S)
+        return sweep_probes(self._probes, older_than_s=older_than_s, dry_run=self._dry_run, now=clock.utcnow())
+
+    def tell_of_probes(self, found: int, deleted: int) -> None:
+        """Tell the log of them."""
+        if found:
+            _log.warning(
+                "probes_left_behind", ref=self._place.ref(self._probes, whole=True), objects=found, deleted=deleted
+            )
 
     @property
     def wonders(self) -> bool:

@@ -121,9 +121,9 @@ class Whole:
 
     def __init__(self, pin: Pin, promise: Promise | None) -> None:
         self._sum = SumOfStretches(pin, promise)
-        self._buffer = io.BytesIO()  # hands its bytes over without copying them, once nothing looks at them
-        self._buffer.seek(pin.size_bytes - 1)
-        self._buffer.write(b"\0")
+        # It takes the bytes over, whose memory the kernel has not even filled with zeros yet, since nobody else has them;
+        # and hands them over without copying, once nothing looks at them.
+        self._buffer = io.BytesIO(bytes(pin.size_bytes))
         self.view: memoryview = self._buffer.getbuffer()
 
     def __enter__(self) -> Self:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import IO, Any
+from typing import IO, Any, Final
 
 from controlroom.errors import ObjectNotFoundError
 from controlroom.policy.s3_reading import Pin, first, pinned, promised
@@ -24,6 +24,8 @@ from controlroom.storage.s3.sums import Verification
 from controlroom.storage.threads import in_thread
 
 __all__ = ["AsyncS3Reading"]
+
+_PIECE_BYTES: Final = 1024 * 1024  # each is a hop into a thread
 
 
 class AsyncS3Reading:
@@ -109,16 +111,19 @@ class AsyncS3Reading:
                 return await self._written_down(answer, pin, file, to)
 
     async def _written_down(self, answer: Mapping[str, Any], pin: Pin, file: IO[bytes], to: StrPath) -> Receipt:
-        filling = Filling(pin, promised(answer), file, to, self._performer.options.part_size_bytes)
+        filling = Filling(pin, promised(answer), file, to)
+        rooms: list[memoryview] = []  # memory that is used again costs nothing
 
         async def fetch(start: int, end: int) -> Arrival:
-            buffer = filling.buffer()
-            await stretches.read(start, memoryview(buffer)[: end - start])
-            return await in_thread(filling.write, buffer, start, end)
+            room = rooms.pop() if rooms else memoryview(bytearray(_PIECE_BYTES))
+            arrival = Arrival(filling)
+            await stretches.read_through(start, end, room, lambda at, piece: in_thread(arrival.write, at, piece))
+            rooms.append(room)
+            return arrival
 
         async with AsyncStretches(self._performer, pin, answer) as stretches:
-            async for _, _, arrival in stretches.in_order(fetch):
-                await in_thread(filling.add, arrival)
+            async for start, end, arrival in stretches.in_order(fetch):
+                await in_thread(filling.add, start, end, arrival.crc32)
         return filling.receipt()
 
     def list(self, prefix: str, start_after: str | None) -> AsyncIterator[ObjectInfo]:

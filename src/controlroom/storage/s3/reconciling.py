@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from controlroom.errors import ObjectNotFoundError
+from controlroom.errors import ConfigError, ObjectNotFoundError
 from controlroom.policy.object_calls import Call
 from controlroom.policy.s3_metadata import etag_of, sha256_of, version_of, write_id_of
 from controlroom.storage.conditions import require_match
@@ -22,9 +22,9 @@ __all__ = ["reconciled", "reconciled_async"]
 _CHUNK_BYTES = 1024 * 1024
 
 
-def reconciled(store: ObjectStore, performer: S3Performer, key: str, write_id: str) -> Receipt | None:
+def reconciled(store: ObjectStore, performer: S3Performer, key: str, write_id: str | None) -> Receipt | None:
     """Return the receipt of *key* if the write *write_id* made it; see `S3Store.reconcile`."""
-    place = performer.place
+    place, write_id = performer.place, _required(write_id)
     with performer.limited():
         try:
             answer = performer.perform(Call("HeadObject", {"Key": place.full_key(key)}))
@@ -36,10 +36,10 @@ def reconciled(store: ObjectStore, performer: S3Performer, key: str, write_id: s
 
 
 async def reconciled_async(
-    store: AsyncObjectStore, performer: AsyncS3Performer, key: str, write_id: str
+    store: AsyncObjectStore, performer: AsyncS3Performer, key: str, write_id: str | None
 ) -> Receipt | None:
     """Return the receipt of *key* if the write *write_id* made it; see `S3Store.reconcile`."""
-    place = performer.place
+    place, write_id = performer.place, _required(write_id)
     with performer.limited():
         try:
             answer = await performer.perform(Call("HeadObject", {"Key": place.full_key(key)}))
@@ -49,6 +49,16 @@ async def reconciled_async(
             return None
         sha256 = sha256_of(answer) or await _read_async(store, key, place.ref(key), answer)
         return _receipt(place.ref(key), answer, sha256)
+
+
+def _required(write_id: str | None) -> str:
+    """Refuse no id: what others wrote has none either, and would pass for ours."""
+    if not isinstance(write_id, str) or not write_id:
+        message = (
+            f"reconcile(write_id={write_id!r}) is not possible: give that of a PublicationInDoubtError of this store."
+        )
+        raise ConfigError(message)
+    return write_id
 
 
 def _receipt(ref: str, answer: Mapping[str, Any], sha256: str) -> Receipt:

@@ -11,11 +11,14 @@ import botocore.loaders
 import botocore.session
 from botocore import UNSIGNED
 from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
+from botocore.useragent import sanitize_user_agent_string_component
 
+import controlroom
 from controlroom.redaction import register_secret
 from controlroom.storage.s3.options import S3Options
+from controlroom.storage.s3.timestamps import stated_time
 
-__all__ = ["SESSION_NAME", "arguments", "botocore_session", "configuration", "keep_secret", "prepared"]
+__all__ = ["SESSION_NAME", "arguments", "botocore_session", "configuration", "keep_secret", "prepared", "user_agent"]
 
 _METADATA_ATTEMPTS: Final = 2  # of one second each: outside of EC2 nobody answers there
 _FEWEST_CONNECTIONS: Final = (
@@ -53,6 +56,7 @@ def prepared(session: Any, options: S3Options, config: Any) -> Any:
         config: The class of configurations, of the same colour.
     """
     session.register_component("data_loader", _models())
+    session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=stated_time)
     if "AWS_METADATA_SERVICE_NUM_ATTEMPTS" not in os.environ:
         session.set_config_variable("metadata_service_num_attempts", _METADATA_ATTEMPTS)
     if region := options.region or session.get_config_variable("region") or os.environ.get("AWS_REGION"):
@@ -95,6 +99,13 @@ def configuration(options: S3Options) -> dict[str, Any]:
         when = "when_supported" if options.checksums == "required" else "when_required"
         given |= {"request_checksum_calculation": when, "response_checksum_validation": when}
     return given
+
+
+def user_agent(session: Any) -> str:
+    """Return how the clients of *session* call themselves: botocore would put the same together anew, twice a request."""
+    app = sanitize_user_agent_string_component(session.get_config_variable("user_agent_appid") or "", allow_hash=True)
+    known = session.user_agent().removesuffix(f" {session.user_agent_extra}")  # which is appended once more
+    return f"controlroom/{controlroom.__version__} {known}{app and f' app/{app}'}"
 
 
 def keep_secret(frozen: Any) -> None:

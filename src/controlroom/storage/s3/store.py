@@ -58,6 +58,10 @@ class S3Store(S3Objects):
 
     Guarantees:
         What `ObjectStore` promises. May be used by many threads at once, and after a fork.
+
+        On a server that is not AWS, what an operation relies on is tried when it is first needed, once a process and bucket,
+        on small objects below ``.controlroom-probe/`` in *prefix*, which are removed again; what the server ignores is
+        refused.
     """
 
     def __init__(
@@ -187,7 +191,7 @@ class S3Store(S3Objects):
             tags=tags,
         )
 
-    def reconcile(self, key: str, write_id: str) -> Receipt | None:
+    def reconcile(self, key: str, write_id: str | None) -> Receipt | None:
         """Tell whether the write *write_id*, of a `PublicationInDoubtError`, is what the object *key* is now.
 
         Returns:
@@ -196,6 +200,7 @@ class S3Store(S3Objects):
 
         Raises:
             ObjectChangedError: It changed while it was read for its SHA-256.
+            ConfigError: There is no *write_id*: the error is none of a store in S3.
         """
         return reconciled(self, self._performer, key, write_id)
 
@@ -206,6 +211,9 @@ class S3Store(S3Objects):
         dry_run: bool = False,  # noqa: FBT001, FBT002 - the position is part of the contract
     ) -> StaleUploads:
         """Abort uploads in parts that were begun and that nobody will complete: their parts are stored, and paid for.
+
+        What a process left that died while it tried what the server can do is deleted along with them, if *prefix* is empty:
+        objects below ``.controlroom-probe/`` that are that old, and ten minutes at least. ``probes_left_behind`` is logged.
 
         Args:
             prefix: Only of objects whose key begins with it.

@@ -137,7 +137,7 @@ class AsyncS3Store(AsyncS3Objects):
             tags=tags,
         )
 
-    async def reconcile(self, key: str, write_id: str) -> Receipt | None:
+    async def reconcile(self, key: str, write_id: str | None) -> Receipt | None:
         """Tell whether the write *write_id*, of a `PublicationInDoubtError`, is what the object *key* is now.
 
         See `S3Store.reconcile`.

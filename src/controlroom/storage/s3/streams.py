@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from controlroom.clock import monotonic_s
 from controlroom.errors import (
     ConfigError,
     ControlRoomError,
@@ -47,7 +49,6 @@ class Stream:
         self._performer = performer
         self._pin = pin
         self._read_s = performer.options.timeouts.read_s
-        self._retry = performer.options.retry.named(f"reading {pin.ref}", only_if=self._is_about_a_body)
         self._final: ControlRoomError | None = None
         self._has_more = answer is not None
         self._body = None if answer is None else Body(answer["Body"], pin, self._read_s)
@@ -64,8 +65,22 @@ class Stream:
         wanted = min(len(view), self.end - self.at)
         for start in range(0, wanted, _PIECE_BYTES):  # the tries for one piece are no business of the next one
             piece = view[start : min(wanted, start + _PIECE_BYTES)]
-            self._retry.call(self._fill, piece, self.at + len(piece))
+            self._fill_patiently(piece, self.at + len(piece))
         return wanted
+
+    def _fill_patiently(self, piece: memoryview, end: int) -> None:
+        began_at_s = monotonic_s()
+        try:
+            self._fill(piece, end)
+        except ControlRoomError as error:
+            failed = error
+        else:
+            return
+        policy = self._performer.options.retry.named(f"reading {self._pin.ref}", only_if=self._is_about_a_body)
+        try:
+            policy.resumed(partial(self._fill, piece, end), failed=failed, began_at_s=began_at_s)
+        finally:
+            del failed  # it would close a cycle: error, traceback, this frame, error
 
     def _fill(self, piece: memoryview, end: int) -> None:
         """Fill *piece*, which ends at *end*; an earlier try may have filled its beginning."""
@@ -150,7 +165,7 @@ class PinnedFile(io.RawIOBase):
     """
 
     def __init__(self, performer: S3Performer, pin: Pin, answer: Mapping[str, Any]) -> None:
-        self.name = pin.ref
+        self.name: str = pin.ref
         self._performer = performer
         self._pin = pin
         self._at = 0

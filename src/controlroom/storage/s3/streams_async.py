@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 
 import aiohttp
@@ -53,19 +54,23 @@ class AsyncBody:
     async def read_into(self, view: memoryview, at: int) -> int:
         """Put what arrives next into *view*, at least one byte; *at* is where in the object that stands."""
         require_time(f"reading {self._pin.ref}")
-        limit = current_deadline()
-        began_s = monotonic_s()
         try:
-            async with asyncio.timeout(self._read_s if limit is None else limit.fit(self._read_s)):
-                chunk: bytes = await self._raw.content.read(len(view))
+            chunk: bytes = self._raw.content.read_nowait(len(view)) or await self._awaited(len(view), at)
         except _BROKEN as error:
             raise classified(error, ref=self._pin.ref, operation="GetObject") from error
         if not chunk:
             raise cut_short(self._pin, at)
-        if self._pace.is_too_slow(monotonic_s() - began_s, len(chunk)):
-            raise too_slow(self._pin, at, self._read_s)
         view[: len(chunk)] = chunk
         return len(chunk)
+
+    async def _awaited(self, size_bytes: int, at: int) -> bytes:
+        limit = current_deadline()
+        began_s = monotonic_s()
+        async with asyncio.timeout(self._read_s if limit is None else limit.fit(self._read_s)):
+            chunk: bytes = await self._raw.content.read(size_bytes)
+        if chunk and self._pace.is_too_slow(monotonic_s() - began_s, len(chunk)):
+            raise too_slow(self._pin, at, self._read_s)
+        return chunk
 
     def close(self) -> None:
         """Let go: of the connection, if everything has been read; else close it."""
@@ -83,7 +88,6 @@ class AsyncStream:
         self._performer = performer
         self._pin = pin
         self._read_s = performer.options.timeouts.read_s
-        self._retry = performer.options.retry.named(f"reading {pin.ref}", only_if=self._is_about_a_body)
         self._final: ControlRoomError | None = None
         self._body = None if answer is None else AsyncBody(answer["Body"], pin, self._read_s)
 
@@ -92,8 +96,22 @@ class AsyncStream:
         wanted = min(len(view), self.end - self.at)
         for start in range(0, wanted, _PIECE_BYTES):  # the tries for one piece are no business of the next one
             piece = view[start : min(wanted, start + _PIECE_BYTES)]
-            await self._retry.acall(self._fill, piece, self.at + len(piece))
+            await self._fill_patiently(piece, self.at + len(piece))
         return wanted
+
+    async def _fill_patiently(self, piece: memoryview, end: int) -> None:
+        began_at_s = monotonic_s()
+        try:
+            await self._fill(piece, end)
+        except ControlRoomError as error:
+            failed = error
+        else:
+            return
+        policy = self._performer.options.retry.named(f"reading {self._pin.ref}", only_if=self._is_about_a_body)
+        try:
+            await policy.aresumed(partial(self._fill, piece, end), failed=failed, began_at_s=began_at_s)
+        finally:
+            del failed  # it would close a cycle: error, traceback, this frame, error
 
     async def _fill(self, piece: memoryview, end: int) -> None:
         """Fill *piece*, which ends at *end*; an earlier try may have filled its beginning."""

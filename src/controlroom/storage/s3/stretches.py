@@ -6,6 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
@@ -65,14 +66,18 @@ class Stretches:
 
     def read(self, start: int, view: memoryview) -> None:
         """Fill *view* with the bytes from *start* on."""
+        self.read_through(start, start + len(view), view, lambda _at, _piece: None)
+
+    def read_through(self, start: int, end: int, room: memoryview, take: Callable[[int, memoryview], object]) -> None:
+        """Read the bytes from *start* up to *end* into *room*, over and over; *take* it each time, with where it stands."""
         answer = None
         if start == 0:
             answer, self._answer = self._answer, None
-        stream = Stream(self._performer, self._pin, start, start + len(view), answer)
-        try:
-            for at in range(0, len(view), _PIECE_BYTES):
-                if self._stopped.is_set():
-                    return  # somebody else failed, and nobody waits for this
-                stream.read_into(view[at : at + _PIECE_BYTES])
-        finally:
-            stream.close()
+        with closing(Stream(self._performer, self._pin, start, end, answer)) as stream:
+            for at in range(start, end, len(room)):
+                piece = room[: end - at]
+                for begin in range(0, len(piece), _PIECE_BYTES):
+                    if self._stopped.is_set():
+                        return  # somebody else failed, and nobody waits for this
+                    stream.read_into(piece[begin : begin + _PIECE_BYTES])
+                take(at, piece)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import closing
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -56,11 +57,22 @@ class AsyncStretches:
 
     async def read(self, start: int, view: memoryview) -> None:
         """Fill *view* with the bytes from *start* on."""
+        await self.read_through(start, start + len(view), view)
+
+    async def read_through(
+        self,
+        start: int,
+        end: int,
+        room: memoryview,
+        take: Callable[[int, memoryview], Awaitable[object]] | None = None,
+    ) -> None:
+        """Read the bytes from *start* up to *end* into *room*, over and over; *take* it each time, with where it stands."""
         answer = None
         if start == 0:
             answer, self._answer = self._answer, None
-        stream = AsyncStream(self._performer, self._pin, start, start + len(view), answer)
-        try:
-            await stream.read_into(view)
-        finally:
-            stream.close()
+        with closing(AsyncStream(self._performer, self._pin, start, end, answer)) as stream:
+            for at in range(start, end, len(room)):
+                piece = room[: end - at]
+                await stream.read_into(piece)
+                if take is not None:
+                    await take(at, piece)

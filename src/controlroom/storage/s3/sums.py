@@ -88,17 +88,25 @@ class SumOfStretches:
         self._crc32 = 0
         self._at = 0
 
-    def sum_of(self, data: Octets) -> int:
-        """Return the CRC-32 of a stretch, if it will be needed; from any thread."""
-        return zlib.crc32(data) if self._is_combined else 0
+    def sum_of(self, data: Octets, before: int = 0) -> int:
+        """Return the CRC-32 of a stretch, if it will be needed; from any thread. *before* is that of what comes before."""
+        return zlib.crc32(data, before) if self._is_combined else 0
 
     def add(self, data: Octets, crc32: int) -> None:
         """Add the next stretch, whose `sum_of` was *crc32*."""
-        if self._is_combined:
-            self._crc32 = combined_crc32(self._crc32, crc32, len(data))
-        else:
+        self.take(data)
+        self.add_crc32(crc32, len(data))
+
+    def take(self, data: Octets) -> None:
+        """Sum up the next bytes themselves, unless `add_crc32` will do for them."""
+        if not self._is_combined:
             self._verification.take(data, self._at)
             self._at += len(data)
+
+    def add_crc32(self, crc32: int, size_bytes: int) -> None:
+        """Add the `sum_of` of the next stretch, which is *size_bytes* long."""
+        if self._is_combined:
+            self._crc32 = combined_crc32(self._crc32, crc32, size_bytes)
 
     def verify(self) -> None:
         """Require that all that was added is what was promised.
