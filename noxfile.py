@@ -47,7 +47,7 @@ PYTEST = ("pytest", "-q", "-n", "auto", "--dist", "worksteal", "--durations=15",
 # runs all of it on another.
 UNMEASURED = ("tests/faults", "tests/stateful", "tests/property")
 MEASURED = (*PYTEST, *(f"--ignore={folder}" for folder in UNMEASURED))
-# The contract of the stores, without those that need a server: neither an interpreter nor a wheel changes what one answers.
+# The contract of the stores, without those that need a server: nothing that varies here changes what one answers.
 CONTRACT = ("tests/contract", "-k", "not seaweedfs and not ministack")
 SURFACE = (*PYTEST, *CONTRACT, "tests/surface", "tests/unit/errors", "tests/unit/logs")
 ENGINES = ("database_ledger", "database_orm", "database_reads", "database_units", "http_fault*", "logs*", "settings*")
@@ -59,7 +59,7 @@ WITH_LIBRARIES = (
     *PYTEST,
     "tests/unit",
     *(f"--ignore=tests/unit/{folder}" for folder in HOLDS_NO_LIBRARY),
-    "tests/contract",
+    *CONTRACT,
     "tests/surface",
     *ON_ENGINES,
     "tests/integration/test_s3_connections.py",
