@@ -168,7 +168,7 @@ def _is_of_the_kind(value: Any, column: Column[Any]) -> bool:
     """Tell whether *column* takes values like this one; asyncpg is more liberal with some kinds."""
     try:
         kind = column.type.python_type
-    except NotImplementedError:
+    except NotImplementedError:  # SQLAlchemy knows no type of Python's for it
         return True
     if kind is int and isinstance(value, int):
         bits = next((bits for each, bits in _BITS if isinstance(column.type, each)), 64)

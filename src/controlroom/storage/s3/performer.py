@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from typing import Any
 
 from botocore import xform_name
 
 from controlroom import clock
-from controlroom.clock import current_deadline, deadline
+from controlroom.clock import current_deadline
 from controlroom.errors import ControlRoomError
 from controlroom.policy.object_calls import Call, Calls
 from controlroom.storage.s3.capabilities import Capabilities
 from controlroom.storage.s3.classify import classified
 from controlroom.storage.s3.clients import S3Client
 from controlroom.storage.s3.options import S3Options
+from controlroom.storage.s3.reach import Reach
 from controlroom.storage.s3.silence import unlogged
 from controlroom.storage.s3.sockets import call_until_s
 from controlroom.storage.s3.tries import Tries, understood
@@ -25,7 +24,7 @@ from controlroom.storage.s3_keys import S3Place
 __all__ = ["S3Performer"]
 
 
-class S3Performer:
+class S3Performer(Reach):
     """Performs the calls of a store, each tried again as its policy allows; see `Call` and `Calls`.
 
     Args:
@@ -37,19 +36,9 @@ class S3Performer:
     """
 
     def __init__(self, place: S3Place, options: S3Options) -> None:
-        self.place = place
-        self.options = options
+        super().__init__(place, options)
         self.capabilities: Capabilities = Capabilities(self)
         self._client = S3Client(options)
-        self._carried: dict[str, Any] = {"Bucket": place.bucket}
-        if options.requester_pays:
-            self._carried["RequestPayer"] = "requester"
-
-    @contextmanager
-    def limited(self) -> Iterator[None]:
-        """Give everything in the block the total time of one operation. Do not hold it across a ``yield``."""
-        with deadline(self.options.timeouts.total_s):
-            yield
 
     def perform(self, step: Call | Calls) -> Any:
         """Return what the store answered to *step*.
@@ -72,7 +61,7 @@ class S3Performer:
     def _ask(self, call: Call) -> Any:
         quiet, until = unlogged.set(True), call_until_s.set(clock.monotonic_s() + self.options.timeouts.call_s)
         try:
-            answer = getattr(self._client.get(), xform_name(call.operation))(**self._carried, **call.params)
+            answer = getattr(self._client.get(), xform_name(call.operation))(**self.carried, **call.params)
             return understood(call.operation, answer)
         finally:
             call_until_s.reset(until)
@@ -143,11 +132,6 @@ class S3Performer:
             ours = classified(error, ref=ref, operation="GetObject")
             raise ours from error
         return chunk
-
-    def ref(self, params: Mapping[str, Any]) -> str:
-        """Return the URL of what a call with *params* is about."""
-        key = params.get("Key")
-        return self.place.url if key is None else self.place.ref(key, whole=True)
 
     def server(self) -> str:
         """Return the URL of the endpoint, wherever that is configured."""

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any, Final
 
 from botocore import xform_name
 
 from controlroom import clock
-from controlroom.clock import current_deadline, deadline
+from controlroom.clock import current_deadline
 from controlroom.errors import ControlRoomError
 from controlroom.policy.object_calls import Call, Calls
 from controlroom.storage.s3.capabilities import AsyncCapabilities
@@ -18,6 +16,7 @@ from controlroom.storage.s3.classify import READS, classified
 from controlroom.storage.s3.clients_async import AsyncS3Client
 from controlroom.storage.s3.grace import settled
 from controlroom.storage.s3.options import S3Options
+from controlroom.storage.s3.reach import Reach
 from controlroom.storage.s3.silence import unlogged
 from controlroom.storage.s3.tries import Tries, understood
 from controlroom.storage.s3_keys import S3Place
@@ -27,7 +26,7 @@ __all__ = ["AsyncS3Performer"]
 _GRACE_S: Final = 5.0
 
 
-class AsyncS3Performer:
+class AsyncS3Performer(Reach):
     """Performs the calls of a store, each tried again as its policy allows; see `S3Performer`.
 
     Args:
@@ -39,19 +38,9 @@ class AsyncS3Performer:
     """
 
     def __init__(self, place: S3Place, options: S3Options) -> None:
-        self.place = place
-        self.options = options
+        super().__init__(place, options)
         self.capabilities: AsyncCapabilities = AsyncCapabilities(self)
         self._client = AsyncS3Client(options)
-        self._carried: dict[str, Any] = {"Bucket": place.bucket}
-        if options.requester_pays:
-            self._carried["RequestPayer"] = "requester"
-
-    @contextmanager
-    def limited(self) -> Iterator[None]:
-        """Give everything in the block the total time of one operation. Do not hold it across a ``yield``."""
-        with deadline(self.options.timeouts.total_s):
-            yield
 
     async def perform(self, step: Call | Calls) -> Any:
         """Return what the store answered to *step*.
@@ -83,7 +72,7 @@ class AsyncS3Performer:
     async def _request(self, call: Call) -> Any:
         async with asyncio.timeout(self._left_s(self.options.timeouts.call_s)):
             client = self._client.at_hand() or await self._client.get()
-            answer = await getattr(client, xform_name(call.operation))(**self._carried, **call.params)
+            answer = await getattr(client, xform_name(call.operation))(**self.carried, **call.params)
             return understood(call.operation, answer)
 
     async def _seen_through(self, call: Call) -> Any:
@@ -183,11 +172,6 @@ class AsyncS3Performer:
     def _left_s(self, limit_s: float) -> float:
         limit = current_deadline()
         return limit_s if limit is None else limit.fit(limit_s)
-
-    def ref(self, params: Mapping[str, Any]) -> str:
-        """Return the URL of what a call with *params* is about."""
-        key = params.get("Key")
-        return self.place.url if key is None else self.place.ref(key, whole=True)
 
     async def server(self) -> str:
         """Return the URL of the endpoint, wherever that is configured."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final, TypedDict
 from urllib.parse import urlencode
 
 from controlroom.errors import ConfigError
@@ -17,9 +17,21 @@ from controlroom.storage.s3.encryption import encrypted_by
 from controlroom.storage.s3.journal import NotedUpload, UploadsJournal
 from controlroom.storage.s3.metadata import kept_with
 from controlroom.storage.s3.options import S3Options
+from controlroom.storage.s3.reach import Reach
 from controlroom.storage.s3_keys import S3Place
 
-__all__ = ["ABORT_WITHIN_S", "body_bytes", "journal_of", "noted", "receipt", "requested", "sums_of", "told_of_orphan"]
+__all__ = [
+    "ABORT_WITHIN_S",
+    "Asked",
+    "body_bytes",
+    "has_room",
+    "journal_of",
+    "noted",
+    "receipt",
+    "requested",
+    "sums_of",
+    "told_of_orphan",
+]
 
 ABORT_WITHIN_S: Final = 30.0
 """How long putting in order may take, after the deadline and after a cancellation, too."""
@@ -27,16 +39,25 @@ ABORT_WITHIN_S: Final = 30.0
 _log = get_logger(__name__)
 
 
+class Asked(TypedDict, total=False):
+    """What may be asked of a publication; see `S3Store.publish`."""
+
+    if_absent: bool
+    if_match: str | None
+    metadata: Mapping[str, str] | None
+    content_type: str | None
+    tags: Mapping[str, str] | None
+
+
 def requested(
-    place: S3Place,
-    options: S3Options,
+    reach: Reach,
     key: str,
     *,
-    if_absent: bool,
-    if_match: str | None,
-    metadata: Mapping[str, str] | None,
-    content_type: str | None,
-    tags: Mapping[str, str] | None,
+    if_absent: bool = False,
+    if_match: str | None = None,
+    metadata: Mapping[str, str] | None = None,
+    content_type: str | None = None,
+    tags: Mapping[str, str] | None = None,
     length_bytes: int | None = None,
 ) -> Publication:
     """Return what shall be published under *key*, and how.
@@ -47,6 +68,7 @@ def requested(
         DeadlineExceededError: The ambient deadline has passed.
     """
     require_one_condition(if_absent=if_absent, if_match=if_match)
+    place, options = reach.place, reach.options
     full_key, ref, write_id = place.full_key(key), place.ref(key), secrets.token_hex(16)
     require_time(f"publishing {ref}")
     kept = kept_with(metadata, content_type, write_id=write_id) | encrypted_by(options.encryption) | _tagged(tags)
@@ -97,6 +119,17 @@ def noted(place: S3Place, options: S3Options, key: str, upload_id: str) -> Noted
 def body_bytes(call: Call) -> int:
     """Return how long what *call* sends is."""
     return len(call.params["Body"])
+
+
+def has_room(under_way: Mapping[Any, int], size_bytes: int, options: S3Options) -> bool:
+    """Tell whether a call that sends *size_bytes* may begin beside those that are under way.
+
+    So many calls, and no more bytes than as many parts of the usual size; one alone always may.
+    """
+    if not under_way:
+        return True
+    fits = sum(under_way.values()) + size_bytes <= options.parallel * options.part_size_bytes
+    return fits and len(under_way) < options.parallel
 
 
 def told_of_orphan(ref: str, step: AbortUpload, error: BaseException) -> None:

@@ -21,9 +21,8 @@ from controlroom.storage.s3.timestamps import stated_time
 __all__ = ["SESSION_NAME", "arguments", "botocore_session", "configuration", "keep_secret", "prepared", "user_agent"]
 
 _METADATA_ATTEMPTS: Final = 2  # of one second each: outside of EC2 nobody answers there
-_FEWEST_CONNECTIONS: Final = (
-    32  # the threads and tasks of the caller share them; those that find none wait or connect anew
-)
+# The threads and tasks of the caller share them; those that find none wait or connect anew.
+_FEWEST_CONNECTIONS: Final = 32
 SESSION_NAME: Final = "controlroom"
 """Of an assumed role, in the logs of AWS."""
 

@@ -154,6 +154,11 @@ class PartBuffer:
         """How much is held."""
         return len(self._content)
 
+    def require_sound(self) -> None:
+        """Raise what kept a part from being sent, if anything did."""
+        if self.failure is not None:
+            raise self.failure
+
     def take(self, data: memoryview) -> int:
         """Hold the beginning of *data*, as much as there is room for, and return its length."""
         taken_bytes = min(self._room_bytes, data.nbytes)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from controlroom import clock
 from controlroom.errors import ObjectNotFoundError
@@ -32,7 +32,9 @@ from controlroom.storage.files import ObjectSink, ObjectWriter
 from controlroom.storage.objects import Receipt
 from controlroom.storage.s3.publishing import (
     ABORT_WITHIN_S,
+    Asked,
     body_bytes,
+    has_room,
     journal_of,
     noted,
     receipt,
@@ -55,27 +57,12 @@ def publish_object(
     performer: S3Performer,
     key: str,
     source: Source,
-    *,
-    if_absent: bool = False,
-    if_match: str | None = None,
-    metadata: Mapping[str, str] | None = None,
-    content_type: str | None = None,
-    tags: Mapping[str, str] | None = None,
+    **asked: Unpack[Asked],
 ) -> Receipt:
     """Make the bytes of *source* the object *key*, as one piece; see `S3Store.publish`."""
     check_source(source)
     with performer.limited(), closing(PieceReader(source, sums_of(performer.options))) as reader:
-        publication = requested(
-            performer.place,
-            performer.options,
-            key,
-            if_absent=if_absent,
-            if_match=if_match,
-            metadata=metadata,
-            content_type=content_type,
-            tags=tags,
-            length_bytes=reader.length_bytes,
-        )
+        publication = requested(performer, key, length_bytes=reader.length_bytes, **asked)
         with Uploader(performer, publication, reader) as uploader:
             return receipt(publication, drive(publish(publication), uploader.perform))
 
@@ -84,24 +71,10 @@ def publish_object(
 def writing_object(
     performer: S3Performer,
     key: str,
-    *,
-    if_absent: bool = False,
-    if_match: str | None = None,
-    metadata: Mapping[str, str] | None = None,
-    content_type: str | None = None,
-    tags: Mapping[str, str] | None = None,
+    **asked: Unpack[Asked],
 ) -> Iterator[ObjectWriter]:
     """Write the object *key* piece by piece; see `S3Store.writer`."""
-    publication = requested(
-        performer.place,
-        performer.options,
-        key,
-        if_absent=if_absent,
-        if_match=if_match,
-        metadata=metadata,
-        content_type=content_type,
-        tags=tags,
-    )
+    publication = requested(performer, key, **asked)
     with Uploader(performer, publication) as uploader:
         pushing = _Pushing(performer, publication, uploader)
         file = ObjectWriter(ObjectSink(publication.ref, pushing.append))
@@ -130,8 +103,7 @@ class _Pushing:
     def append(self, data: memoryview) -> int:
         """Take the beginning of *data*."""
         buffer = self._buffer
-        if buffer.failure is not None:
-            raise buffer.failure
+        buffer.require_sound()
         if buffer.is_full:
             try:
                 buffer.upload = self._drive(push(self._publication, buffer.upload, buffer.piece(is_last=False)))
@@ -143,8 +115,7 @@ class _Pushing:
     def publish(self) -> Published:
         """Make what was written the object."""
         buffer = self._buffer
-        if buffer.failure is not None:
-            raise buffer.failure
+        buffer.require_sound()
         return self._drive(finish(self._publication, buffer.upload, buffer.piece(is_last=True)))
 
     def discard(self) -> None:
@@ -230,12 +201,9 @@ class Uploader:
         return self._reader
 
     def _begin(self, call: Call) -> None:
-        """Begin *call* as soon as there is room: so many calls, and no more bytes than as many parts of the usual size."""
+        """Begin *call* as soon as there is room for it; see `has_room`."""
         options, size_bytes = self._performer.options, body_bytes(call)
-        while self._under_way and (
-            len(self._under_way) >= options.parallel
-            or sum(self._under_way.values()) + size_bytes > options.parallel * options.part_size_bytes
-        ):
+        while not has_room(self._under_way, size_bytes, options):
             for done in wait(self._under_way, return_when=FIRST_COMPLETED).done:
                 del self._under_way[done]
                 done.result()

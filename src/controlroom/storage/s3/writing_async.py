@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager, closing
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from controlroom import clock
 from controlroom.draining import drained
@@ -35,7 +35,9 @@ from controlroom.storage.objects import Receipt
 from controlroom.storage.s3.arriving import AT_ONCE_BYTES, ArrivingReader, streamed
 from controlroom.storage.s3.publishing import (
     ABORT_WITHIN_S,
+    Asked,
     body_bytes,
+    has_room,
     journal_of,
     noted,
     receipt,
@@ -59,27 +61,12 @@ async def publish_object_async(
     performer: AsyncS3Performer,
     key: str,
     source: AsyncSource,
-    *,
-    if_absent: bool = False,
-    if_match: str | None = None,
-    metadata: Mapping[str, str] | None = None,
-    content_type: str | None = None,
-    tags: Mapping[str, str] | None = None,
+    **asked: Unpack[Asked],
 ) -> Receipt:
     """Make the bytes of *source* the object *key*, as one piece; see `S3Store.publish`."""
     check_source(source)
     with performer.limited(), closing(await _opened(source, sums_of(performer.options))) as reader:
-        publication = requested(
-            performer.place,
-            performer.options,
-            key,
-            if_absent=if_absent,
-            if_match=if_match,
-            metadata=metadata,
-            content_type=content_type,
-            tags=tags,
-            length_bytes=reader.length_bytes,
-        )
+        publication = requested(performer, key, length_bytes=reader.length_bytes, **asked)
         async with AsyncUploader(performer, publication, reader) as uploader:
             return receipt(publication, await drive_async(publish(publication), uploader.perform))
 
@@ -96,24 +83,10 @@ async def _opened(source: AsyncSource, sums: Sums) -> PieceReader | ArrivingRead
 async def writing_object_async(
     performer: AsyncS3Performer,
     key: str,
-    *,
-    if_absent: bool = False,
-    if_match: str | None = None,
-    metadata: Mapping[str, str] | None = None,
-    content_type: str | None = None,
-    tags: Mapping[str, str] | None = None,
+    **asked: Unpack[Asked],
 ) -> AsyncIterator[AsyncObjectWriter]:
     """Write the object *key* piece by piece; see `S3Store.writer`."""
-    publication = requested(
-        performer.place,
-        performer.options,
-        key,
-        if_absent=if_absent,
-        if_match=if_match,
-        metadata=metadata,
-        content_type=content_type,
-        tags=tags,
-    )
+    publication = requested(performer, key, **asked)
     async with AsyncUploader(performer, publication) as uploader:
         file = AsyncS3Writer(performer, publication, uploader)
         try:
@@ -142,8 +115,7 @@ class AsyncS3Writer:
         left = memoryview(octets(data)).cast("B")
         size_bytes = len(left)
         while left and not self._is_discarded:
-            if self._buffer.failure is not None:
-                raise self._buffer.failure
+            self._buffer.require_sound()
             if self._buffer.is_full:
                 await self._send()
             left = left[self._buffer.take(left) :]
@@ -166,8 +138,7 @@ class AsyncS3Writer:
         if self._is_discarded:
             await self.forget()
             return
-        if self._buffer.failure is not None:
-            raise self._buffer.failure
+        self._buffer.require_sound()
         if self._buffer.held_bytes <= AT_ONCE_BYTES:
             piece = self._buffer.piece(is_last=True)
         else:
@@ -265,12 +236,9 @@ class AsyncUploader:
         return await in_thread(self._reader.read, size_bytes)
 
     async def _begin(self, call: Call) -> None:
-        """Begin *call* as soon as there is room; see `Uploader`."""
+        """Begin *call* as soon as there is room for it; see `has_room`."""
         options, size_bytes = self._performer.options, body_bytes(call)
-        while self._under_way and (
-            len(self._under_way) >= options.parallel
-            or sum(self._under_way.values()) + size_bytes > options.parallel * options.part_size_bytes
-        ):
+        while not has_room(self._under_way, size_bytes, options):
             done, _ = await asyncio.wait(self._under_way, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 del self._under_way[task]
