@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.integration.database_colours import kind, module_database, place
+from tests.integration.s3_pairs import one_loop, pair
 from tests.servers.mariadb import mariadb_server, mariadb_url
 from tests.servers.ministack import ministack_server
 from tests.servers.postgres import postgres_cluster, postgres_url
@@ -14,6 +15,8 @@ __all__ = [
     "mariadb_url",
     "ministack_server",
     "module_database",
+    "one_loop",
+    "pair",
     "place",
     "postgres_cluster",
     "postgres_url",

@@ -23,30 +23,16 @@ from controlroom.storage.s3.moving import S3Moving
 from controlroom.storage.s3.moving_async import AsyncS3Moving
 from controlroom.testing import FaultPlan
 from tests.contract.stores import AllInOneLoop, Blocking, open_s3
+from tests.integration.s3_pairs import PAIRS, call
 from tests.servers.s3 import S3Server
 
 MIB = 1024**2
 PART = 5 * MIB
 LARGE = os.urandom(MIB) * 5 + b"the end"
 SMALL = b"a few bytes"
-# Each colour on one server, and each server in one colour: tests/integration/test_s3_server_promises.py tells where they differ.
-PAIRS = [("S3Store", "seaweedfs_server"), ("AsyncS3Store", "ministack_server")]
 EITHER = pytest.mark.parametrize("content", [SMALL, LARGE], ids=["small", "large"])
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture(scope="module")
-def one_loop() -> Iterator[AllInOneLoop]:
-    loops = AllInOneLoop()
-    yield loops
-    loops.close()
-
-
-@pytest.fixture(params=PAIRS, ids=" on ".join)
-def pair(request: pytest.FixtureRequest) -> tuple[str, str]:
-    colour, server = request.param
-    return colour, server
 
 
 @pytest.fixture
@@ -75,12 +61,6 @@ def in_parts(store: Any, part_bytes: int = PART) -> None:
         store.store._moving = AsyncS3Moving(store.store._performer, single_bytes=PART, part_bytes=part_bytes)
     else:
         store._moving = S3Moving(store._performer, single_bytes=PART, part_bytes=part_bytes)
-
-
-def call(store: Any, name: str, *args: Any, **kwargs: Any) -> Any:
-    if isinstance(store, Blocking):
-        return store.run(getattr(store.store, name)(*args, **kwargs))
-    return getattr(store, name)(*args, **kwargs)
 
 
 def contents(store: Any) -> dict[str, bytes]:

@@ -18,28 +18,14 @@ import pytest
 from controlroom.errors import FileOperationError, ObjectExistsError, ObjectNotFoundError
 from controlroom.storage import S3Store
 from tests.contract.stores import AllInOneLoop, Blocking, open_s3
+from tests.integration.s3_pairs import call
 from tests.servers.s3 import S3Server
 
 MIB = 1024**2
 PART = 5 * MIB
 LARGE = os.urandom(MIB) * 12 + b"the end"
-# Each colour on one server, and each server in one colour: tests/integration/test_s3_server_promises.py tells where they differ.
-PAIRS = [("S3Store", "seaweedfs_server"), ("AsyncS3Store", "ministack_server")]
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture(scope="module")
-def one_loop() -> Iterator[AllInOneLoop]:
-    loops = AllInOneLoop()
-    yield loops
-    loops.close()
-
-
-@pytest.fixture(params=PAIRS, ids=" on ".join)
-def pair(request: pytest.FixtureRequest) -> tuple[str, str]:
-    colour, server = request.param
-    return colour, server
 
 
 @pytest.fixture
@@ -58,13 +44,6 @@ def prefix(server: S3Server) -> str:
 def store(pair: tuple[str, str], server: S3Server, prefix: str, one_loop: AllInOneLoop) -> Iterator[Any]:
     with open_s3(pair[0], server, prefix, one_loop, part_size_bytes=PART) as store:
         yield store
-
-
-def call(store: Any, name: str, *args: Any, **kwargs: Any) -> Any:
-    """What is not among the methods of every store."""
-    if isinstance(store, Blocking):
-        return store.run(getattr(store.store, name)(*args, **kwargs))
-    return getattr(store, name)(*args, **kwargs)
 
 
 def listed(store: Any, **kwargs: Any) -> list[str]:

@@ -30,6 +30,7 @@ from controlroom.storage import Receipt
 from controlroom.storage.s3 import checksums, janitor
 from controlroom.testing import HttpProxy
 from tests.contract.stores import AllInOneLoop, Blocking, open_s3
+from tests.integration.s3_pairs import PAIRS, call
 from tests.servers.s3 import S3Server
 
 MIB = 1024**2
@@ -41,18 +42,7 @@ EITHER = pytest.mark.parametrize("content", [SMALL, LARGE], ids=["small", "in pa
 pytestmark = pytest.mark.integration
 
 
-@pytest.fixture(scope="module")
-def one_loop() -> Iterator[AllInOneLoop]:
-    loops = AllInOneLoop()
-    yield loops
-    loops.close()
-
-
-# Each colour on another server: both servers and both colours are met; tests/contract meets every pair of them.
-PAIRS = {"S3Store": "seaweedfs_server", "AsyncS3Store": "ministack_server"}
-
-
-@pytest.fixture(params=PAIRS)
+@pytest.fixture(params=dict(PAIRS))
 def colour(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -61,7 +51,7 @@ def colour(request: pytest.FixtureRequest) -> str:
 def server(colour: str, request: pytest.FixtureRequest) -> S3Server:
     # SeaweedFS completes uploads on a condition in two steps: of many who create several would win, and it is refused there.
     completes = "who_create_in_parts" in request.node.name or "changes_hands_once" in request.node.name
-    found = request.getfixturevalue("ministack_server" if completes else PAIRS[colour])
+    found = request.getfixturevalue("ministack_server" if completes else dict(PAIRS)[colour])
     assert isinstance(found, S3Server)
     return found
 
@@ -92,13 +82,6 @@ def store(opened: Callable[..., Any]) -> Any:
 
 def inner(store: Any) -> Any:
     return store.store if isinstance(store, Blocking) else store
-
-
-def call(store: Any, method: str, *args: Any, **kwargs: Any) -> Any:
-    """What `Blocking` does not offer, in either colour."""
-    if isinstance(store, Blocking):
-        return store.run(getattr(store.store, method)(*args, **kwargs))
-    return getattr(store, method)(*args, **kwargs)
 
 
 def assert_published(store: Any, key: str, content: bytes, receipt: Receipt) -> None:
