@@ -13,7 +13,7 @@ import pytest
 from controlroom.database import AsyncDatabase
 from tests.faults.test_database_cancel import cancelled_at, caught
 
-TASKS = 300
+TASKS = 1_000
 MANY = 8
 SUSPENSIONS = 60  # more than a unit has: some are not cancelled at all
 
